@@ -1,0 +1,70 @@
+# xlrank: every target does its own set-up. "make help" lists them.
+
+VENV ?= .venv
+PYTHON ?= python3
+COLLECTION ?= mini
+DOCUMENTS ?= en
+FIELDS ?= title+description
+DEPTH ?= 50
+PRECISION ?= int8
+SYSTEMS ?=
+
+empty :=
+space := $(empty) $(empty)
+comma := ,
+
+# LANG is also the shell's locale variable: only a value given on the command line names a query language.
+ifeq ($(origin LANG),command line)
+QUERY_LANGUAGES := $(subst $(comma),$(space),$(LANG))
+endif
+override LANG := C.UTF-8
+export LANG
+export LC_ALL := C.UTF-8
+MAKEOVERRIDES :=
+
+OUT ?= results/$(subst :,-,$(subst /,-,$(COLLECTION)))-$(if $(QUERY_LANGUAGES),$(subst $(space),-,$(QUERY_LANGUAGES)),all)-$(DOCUMENTS)
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin
+
+.PHONY: help setup eval test lint types check modules clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@echo "make TARGET [NAME=value …]"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+	@echo "make eval LANG=ky            one query language (without LANG: all of the collection)"
+	@echo "  COLLECTION=folder:PATH     your own documents.LANG.jsonl, topics.LANG.tsv, qrels.txt"
+	@echo "  DOCUMENTS=en FIELDS=title+description DEPTH=50 SYSTEMS=dense,split PRECISION=int8 OUT=results/x"
+
+setup: $(READY)  ## virtual environment, locked dependencies, Java
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "xlrank needs Python 3.11 or newer; found $$($(PYTHON) --version 2>&1). Give one with PYTHON=…" >&2; exit 2; }
+	@echo "setting up $(VENV) (once, a few minutes)"
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(RUN)/python -c 'from xlrank.evaluation.metrics import warm_up; warm_up()'
+	@touch $@
+
+eval: $(READY)  ## the main job: retrieve, rerank, evaluate, report (LANG=ky COLLECTION= DOCUMENTS= SYSTEMS= OUT=)
+	@$(RUN)/xlrank eval --collection "$(COLLECTION)" $(foreach code,$(QUERY_LANGUAGES),--lang $(code)) --documents "$(DOCUMENTS)" \
+		--fields "$(FIELDS)" --depth "$(DEPTH)" --precision "$(PRECISION)" $(if $(SYSTEMS),--systems "$(SYSTEMS)") --out "$(OUT)"
+
+test: $(READY)  ## unit, parity and end-to-end tests
+	@$(RUN)/python -m pytest $(TESTS)
+
+lint: $(READY)  ## ruff
+	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
+
+types: $(READY)  ## mypy --strict
+	@$(RUN)/mypy
+
+check: lint types test  ## all of the above
+
+modules: $(READY)  ## train the shipped modules anew (needs XLRANK_SHARED; about two hours on two cores)
+	@PATH="$(CURDIR)/$(RUN):$$PATH" bash experiments/train-modules.sh
+
+clean:  ## remove the virtual environment and caches (results stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
