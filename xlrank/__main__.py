@@ -1,0 +1,5 @@
+"""``python -m xlrank``."""
+
+from xlrank.cli.main import main
+
+main()

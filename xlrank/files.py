@@ -1,0 +1,90 @@
+"""Files that are either whole or absent, content hashes, and the folder of data shipped with the package."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xlrank.errors import XlrankError
+
+
+def data_folder() -> Path:
+    """The shipped ``data`` folder: inside the installed package, or beside it in a checkout.
+
+    Raises:
+        XlrankError: neither exists (a broken installation).
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "data", package.parent / "data"):
+        if folder.is_dir():
+            return folder
+    raise XlrankError(f"{package / 'data'}: the data shipped with xlrank is missing; reinstall the package")
+
+
+def cache_folder() -> Path:
+    """Where derived files (indexes, embeddings) are kept: ``XLRANK_CACHE`` or ``~/.cache/xlrank``."""
+    return Path(os.environ.get("XLRANK_CACHE") or Path.home() / ".cache" / "xlrank")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path``; on success it takes ``path``'s name, on failure it vanishes.
+
+    Works for files and folders. An operating-system error (no permission, disk full) becomes an :class:`XlrankError`.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = holder / path.name
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise XlrankError(f"{path}: cannot be written ({error.strerror or error}); check permissions and space") from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary.parent, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 so that ``path`` is never half-written."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write ``value`` as indented JSON so that ``path`` is never half-written."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a JSON file.
+
+    Raises:
+        XlrankError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise XlrankError(f"{path}: not valid JSON ({error})") from None
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def content_key(*parts: Any) -> str:  # noqa: ANN401 - any JSON values
+    """A 16-digit key of any JSON-able values: equal parts give equal keys, across processes and machines."""
+    text = json.dumps(parts, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
