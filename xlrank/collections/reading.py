@@ -1,0 +1,113 @@
+"""Reading the three files of a collection, with the file and line of whatever is wrong."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from xlrank.collections.records import Document, Topic
+from xlrank.errors import XlrankError
+from xlrank.text import clean
+
+Qrels = dict[str, dict[str, int]]
+"""Topic id to document id to grade."""
+
+
+def numbered_lines(path: Path, expected: str) -> Iterator[tuple[str, str]]:
+    """The non-empty lines of a UTF-8 file, each with its place (``path, line n``).
+
+    Raises:
+        XlrankError: missing, unreadable or not UTF-8; ``expected`` says what should have been there.
+    """
+    number = 0
+    try:
+        with path.open(encoding="utf-8", newline="\n") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield f"{path}, line {number}", line.rstrip("\r\n")
+    except FileNotFoundError:
+        raise XlrankError(f"{path}: no such file; expected {expected}") from None
+    except OSError as error:
+        raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise XlrankError(f"{path}, line {number + 1}: not UTF-8 text; convert the file first") from None
+
+
+def read_documents(path: Path) -> list[Document]:
+    """Documents from JSON lines ``{"doc_id", "text"}`` with an optional ``title``.
+
+    Raises:
+        XlrankError: a line is no such object, an id is repeated or holds white space, or a text is empty.
+    """
+    documents: dict[str, Document] = {}
+    for place, line in numbered_lines(path, 'one JSON object a line with "doc_id" and "text"'):
+        fields = _json_object(line, place)
+        document = Document(str(fields["doc_id"]), clean(str(fields["text"])), clean(str(fields.get("title") or "")))
+        _check_id(document.id, documents, f"{place}: doc_id")
+        if not document.text:
+            raise XlrankError(f"{place}: document {document.id!r} has no text; remove it or give it one")
+        documents[document.id] = document
+    if not documents:
+        raise XlrankError(f"{path}: holds no documents")
+    return list(documents.values())
+
+
+def read_topics(path: Path) -> list[Topic]:
+    """Topics from lines ``topic_id TAB title TAB description`` (description optional).
+
+    Raises:
+        XlrankError: a line has other columns, an id is repeated or holds white space, or a topic is empty.
+    """
+    topics: dict[str, Topic] = {}
+    for place, line in numbered_lines(path, "lines of topic_id TAB title TAB description"):
+        fields = line.split("\t")
+        if len(fields) not in (2, 3):
+            raise XlrankError(f"{place}: {len(fields)} columns; expected topic_id TAB title TAB description")
+        topic = Topic(fields[0].strip(), *(clean(field) for field in fields[1:]))
+        _check_id(topic.id, topics, f"{place}: topic_id")
+        if not topic.query():
+            raise XlrankError(f"{place}: topic {topic.id!r} is empty; give it a title or remove it")
+        topics[topic.id] = topic
+    if not topics:
+        raise XlrankError(f"{path}: holds no topics")
+    return list(topics.values())
+
+
+def read_qrels(path: Path) -> Qrels:
+    """Judgements from TREC lines ``topic 0 document grade``.
+
+    Raises:
+        XlrankError: a line has other columns, a grade is no whole number, or a document is judged twice for a topic.
+    """
+    qrels: Qrels = {}
+    for place, line in numbered_lines(path, "TREC lines of topic 0 document grade"):
+        fields = line.split()
+        if len(fields) != 4:
+            raise XlrankError(f"{place}: {len(fields)} columns; expected 4: topic 0 document grade")
+        topic, _, document, grade = fields
+        if not grade.lstrip("-").isdigit():
+            raise XlrankError(f"{place}: the grade {grade!r} is not a whole number")
+        judged = qrels.setdefault(topic, {})
+        if document in judged:
+            raise XlrankError(f"{place}: document {document!r} is judged twice for topic {topic!r}")
+        judged[document] = int(grade)
+    if not qrels:
+        raise XlrankError(f"{path}: holds no judgements")
+    return qrels
+
+
+def _json_object(line: str, place: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise XlrankError(f"{place}: not JSON ({error.msg})") from None
+    if not isinstance(fields, dict) or not {"doc_id", "text"} <= set(fields):
+        raise XlrankError(f'{place}: expected an object with "doc_id" and "text"')
+    return fields
+
+
+def _check_id(value: str, known: dict[str, Any], place: str) -> None:
+    if not value or any(character.isspace() for character in value):
+        raise XlrankError(f"{place} {value!r} is empty or holds white space, which TREC files cannot carry")
+    if value in known:
+        raise XlrankError(f"{place} {value!r} stands in the file twice; ids must be unique")
