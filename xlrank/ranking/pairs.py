@@ -1,0 +1,106 @@
+"""Query-document pairs as model inputs: every text tokenised once, cut, sorted by length, and batched by token budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xlrank.bases import Base
+from xlrank.errors import XlrankError
+from xlrank.text import clean
+
+Pair = tuple[str, str]
+"""A query and a document, as text."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One padded batch; all tensors are integers [rows, tokens].
+
+    Attributes:
+        input_ids: word pieces.
+        attention_mask: 1 where a token is no padding.
+        token_type_ids: as the base's tokenizer sets them.
+        sides: 0 for [CLS], query and first [SEP]; 1 for the rest.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_type_ids: Tensor
+    sides: Tensor
+
+
+class PairEncoder:
+    """Frames pairs for one base, cutting the longer text first (``longest_first``) at ``max_length`` word pieces."""
+
+    def __init__(self, base: Base, max_length: int | None = None) -> None:
+        self.base = base
+        self.max_length = min(max_length or base.max_length, base.max_length)
+        if self.max_length < base.frame.length + 2:
+            raise XlrankError(f"max_length {max_length}: too short for a pair; expected at least {base.frame.length + 2}")
+
+    def tokenize(self, texts: Sequence[str], what: str) -> dict[str, list[int]]:
+        """Word pieces of each distinct text, without special tokens.
+
+        Raises:
+            XlrankError: a text holds nothing that can be tokenised.
+        """
+        distinct = list(dict.fromkeys(texts))
+        encoded = self.base.tokenizer([clean(text) for text in distinct], add_special_tokens=False, verbose=False)["input_ids"]
+        for text, ids in zip(distinct, encoded, strict=True):
+            if not ids:
+                raise XlrankError(f"ranking: a {what} is empty ({text[:40]!r}); give it text or leave it out")
+        return {text: ids[: self.max_length] for text, ids in zip(distinct, encoded, strict=True)}
+
+    def encode(self, pairs: Sequence[Pair]) -> list[tuple[list[int], list[int]]]:
+        """The word pieces of each pair's two sides, special tokens included, cut to fit."""
+        frame = self.base.frame
+        queries = self.tokenize([query for query, _ in pairs], "query")
+        documents = self.tokenize([document for _, document in pairs], "document")
+        encoded = []
+        for query, document in pairs:
+            q, d = cut(len(queries[query]), len(documents[document]), self.max_length - frame.length)
+            first = frame.middle[:1]
+            left = [*frame.first, *queries[query][:q], *first]
+            encoded.append((left, [*frame.middle[1:], *documents[document][:d], *frame.last]))
+        return encoded
+
+    def batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> Batch:
+        """Pad encoded pairs to the longest of them."""
+        width = max(len(left) + len(right) for left, right in rows)
+        ids = np.full((len(rows), width), self.base.tokenizer.pad_token_id, np.int64)
+        mask, sides = np.zeros_like(ids), np.ones_like(ids)
+        for row, (left, right) in enumerate(rows):
+            length = len(left) + len(right)
+            ids[row, :length] = [*left, *right]
+            mask[row, :length] = 1
+            sides[row, : len(left)] = 0
+        types = sides * mask if self.base.frame.types_differ else np.zeros_like(ids)
+        return Batch(*(torch.from_numpy(array) for array in (ids, mask, types, sides)))
+
+
+def cut(query: int, document: int, budget: int) -> tuple[int, int]:
+    """Lengths after dropping tokens from the longer side until both fit into ``budget`` (the document first when equal)."""
+    if query + document <= budget:
+        return query, document
+    if document >= query:
+        document = max(budget - query, min(query, budget // 2))
+    else:
+        query = max(budget - document, min(document, budget - budget // 2))
+    if query + document > budget:
+        query, document = budget - budget // 2, budget // 2
+    return query, document
+
+
+def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Indices in groups of texts of like length, at most ``tokens`` tokens each after padding, the longest first."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    batches: list[list[int]] = []
+    for i in order:
+        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= tokens:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
