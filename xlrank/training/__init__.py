@@ -1,0 +1,1 @@
+"""Training: language modules by masked language modelling, ranking modules on relevance data."""

@@ -1,0 +1,199 @@
+"""Language modules: MAD-X adapters trained by masked language modelling, and the prediction head they share.
+
+Pfeiffer et al. 2020; settings of the paper, section 3.1: reduction factor 2, invertible adapter with its inverse before the
+prediction head, 15 % masking. A base without a published head (the embedded encoder) gets one trained once, everything else
+frozen, tied to the word embeddings. The softmax may be restricted to the word pieces of the language's text: exact there,
+and several times cheaper than one over 250,000 pieces.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from xlrank.bases import Base
+from xlrank.composition.encoder import ComposedEncoder, trainable
+from xlrank.files import cache_folder, content_key, file_hash
+from xlrank.modules import BaseReference, Module
+from xlrank.modules.adapter import Adapter, AdapterConfig
+from xlrank.modules.head import MlmHead
+from xlrank.training.loop import Learner, Settings, train
+from xlrank.training.text import TextBlocks, text_blocks
+
+IGNORED = -100
+HEAD_ID = "head/mlm"
+
+
+class MaskedLanguageModel(Learner):
+    """Composed encoder and prediction head with a softmax over ``support``, the sorted word pieces of the text."""
+
+    words: Tensor
+    support: Tensor
+
+    def __init__(self, encoder: ComposedEncoder, head: MlmHead, adapter: Adapter | None, words: Tensor, support: Tensor) -> None:
+        super().__init__()
+        self.composed, self.head, self.adapter = encoder, head, adapter
+        self.register_buffer("words", words[support], persistent=False)
+        self.register_buffer("support", support, persistent=False)
+
+    def forward(self, input_ids: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Loss over the masked tokens; both arguments [rows, tokens], labels -100 where nothing is predicted."""
+        zeros = torch.zeros_like(input_ids)
+        states = self.composed(input_ids, torch.ones_like(input_ids), zeros, zeros)
+        picked = labels != IGNORED
+        vectors = self.head.transform(states[picked])
+        if self.adapter is not None and self.adapter.invertible is not None:
+            vectors = self.adapter.invertible.inverse(vectors)
+        logits = nn.functional.linear(vectors, self.words, self.head.bias[self.support])
+        targets = torch.searchsorted(self.support, labels[picked])
+        return {"loss": nn.functional.cross_entropy(logits.float(), targets)}
+
+
+class Masking:
+    """Collator: 15 % of the tokens are predicted, of these 80 % masked, 10 % replaced, 10 % kept (BERT)."""
+
+    def __init__(self, base: Base, share: float = 0.15) -> None:
+        tokenizer: Any = base.tokenizer
+        self.share, self.mask, self.vocabulary = share, int(tokenizer.mask_token_id), len(tokenizer)
+        self.special = torch.tensor(tokenizer.all_special_ids)
+
+    def __call__(self, rows: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
+        """A batch of blocks (ids [tokens],), masked afresh, or of blocks that come with labels, taken as they are."""
+        if len(rows[0]) > 1:
+            return {name: torch.stack([row[i] for row in rows]) for i, name in enumerate(("input_ids", "labels"))}
+        return self.mask_ids(torch.stack([row[0] for row in rows]).long())
+
+    def mask_ids(self, ids: Tensor) -> dict[str, Tensor]:
+        """Mask ids [rows, tokens] with torch's random state."""
+        chosen = (torch.rand(ids.shape) < self.share) & ~torch.isin(ids, self.special)
+        labels = torch.where(chosen, ids, IGNORED)
+        fate = torch.rand(ids.shape)
+        ids = torch.where(chosen & (fate < 0.8), self.mask, ids)
+        swap = chosen & (fate >= 0.9)
+        return {"input_ids": torch.where(swap, torch.randint(self.vocabulary, ids.shape), ids), "labels": labels}
+
+
+def train_language(
+    language: str,
+    texts: Sequence[Path],
+    *,
+    base: Base,
+    settings: Settings,
+    adapter: AdapterConfig | None = None,
+    length: int = 128,
+    max_tokens: int = 5_000_000,
+    full_softmax: bool = False,
+    licence: str = "see sources",
+    work: Path | None = None,
+) -> Module:
+    """Train a language adapter by masked language modelling; all but the adapter stays frozen.
+
+    Args:
+        language: ISO 639-1 code of the text.
+        texts: UTF-8 files, one sentence or paragraph a line.
+        base: the encoder.
+        settings: budget and optimiser.
+        adapter: default reduction factor 2 with an invertible adapter.
+        length: word pieces a block.
+        max_tokens: word pieces of text used at most.
+        full_softmax: predict over the whole vocabulary instead of the text's word pieces.
+        licence: of the text, recorded.
+        work: folder for checkpoints.
+    """
+    config = adapter or AdapterConfig(reduction_factor=2, invertible=True)
+    torch.manual_seed(settings.seed)
+    blocks = text_blocks(texts, base.tokenizer, length=length, max_tokens=max_tokens, seed=settings.seed)
+    learned = Adapter(config, int(base.config.hidden_size), int(base.config.num_hidden_layers))
+    support = _support(base, blocks, full_softmax=full_softmax)
+    head = load_mlm_head(Module.load(HEAD_ID), base).requires_grad_(requires_grad=False)
+    model = MaskedLanguageModel(trainable(base, learned), head, learned, base.encoder.get_input_embeddings().weight, support)
+    key = content_key(
+        "language", language, [file_hash(path) for path in texts], base.fingerprint, config.as_dict(), repr(settings), length
+    )
+    record = _run(model, base, blocks, settings, work or cache_folder() / "training" / key)
+    record |= _sources(texts, licence, blocks)
+    tensors = {name: tensor for name, tensor in learned.state_dict().items()}
+    reference = BaseReference(base.name, base.fingerprint)
+    return Module.create(
+        tensors,
+        name=f"language/{language}",
+        kind="adapter",
+        role="language",
+        language=language,
+        base=reference,
+        config=config.as_dict(),
+        training=record,
+    )
+
+
+def train_mlm_head(
+    texts: Sequence[Path],
+    *,
+    base: Base,
+    settings: Settings,
+    length: int = 128,
+    max_tokens: int = 2_000_000,
+    licence: str = "see sources",
+    work: Path | None = None,
+) -> Module:
+    """Train the prediction head that all language modules of a base share, on text of several languages."""
+    torch.manual_seed(settings.seed)
+    each = [
+        text_blocks([path], base.tokenizer, length=length, max_tokens=max_tokens // len(texts), seed=settings.seed)
+        for path in texts
+    ]
+    blocks = TextBlocks(*(_concatenate([getattr(part, name) for part in each]) for name in ("train", "heldout")))
+    head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
+    words, support = base.encoder.get_input_embeddings().weight, _support(base, blocks, full_softmax=False)
+    _start_from_frequencies(head, blocks)
+    model = MaskedLanguageModel(ComposedEncoder(base, []), head, None, words, support)
+    key = content_key("head", [file_hash(path) for path in texts], base.fingerprint, repr(settings), length)
+    record = _run(model, base, blocks, settings, work or cache_folder() / "training" / key) | _sources(texts, licence, blocks)
+    reference = BaseReference(base.name, base.fingerprint)
+    return Module.create(
+        head.state_dict(), name=HEAD_ID, kind="head", role="head", language=None, base=reference, config={}, training=record
+    )
+
+
+def _start_from_frequencies(head: MlmHead, blocks: TextBlocks) -> None:
+    """Set the bias to the word pieces' log frequencies, which training would otherwise spend its first hundreds of steps on."""
+    counts = torch.bincount(torch.from_numpy(blocks.train.ravel()).long(), minlength=len(head.bias)).float()
+    head.bias.data.copy_((counts + 0.5).log() - (counts + 0.5).sum().log())
+
+
+def load_mlm_head(module: Module, base: Base) -> MlmHead:
+    """The prediction head that a module of role ``head`` holds."""
+    module.check_base(base)
+    head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
+    head.load_state_dict(dict(module.tensors))
+    return head
+
+
+def _support(base: Base, blocks: TextBlocks, *, full_softmax: bool) -> Tensor:
+    return torch.arange(int(base.config.vocab_size)) if full_softmax else torch.from_numpy(blocks.support())
+
+
+def _run(model: MaskedLanguageModel, base: Base, blocks: TextBlocks, settings: Settings, work: Path) -> dict[str, Any]:
+    masking = Masking(base)
+    # The held-out blocks are masked once, so that losses of different steps and modules compare.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        masked = masking.mask_ids(torch.from_numpy(blocks.heldout).long())
+    heldout = TensorDataset(masked["input_ids"], masked["labels"])
+    fits = replace(settings, batch=min(settings.batch, len(blocks.train)))
+    return train(model, TensorDataset(torch.from_numpy(blocks.train)), heldout, masking, fits, work)
+
+
+def _sources(texts: Sequence[Path], licence: str, blocks: TextBlocks) -> dict[str, Any]:
+    files = [{"name": path.name, "sha256": file_hash(path)} for path in texts]
+    return {"data": files, "licence": licence, "tokens": int(blocks.train.size)}
+
+
+def _concatenate(parts: list[Any]) -> Any:  # noqa: ANN401 - numpy arrays
+    import numpy as np
+
+    return np.concatenate(parts)
