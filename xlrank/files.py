@@ -53,6 +53,17 @@ def replacing(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary.parent, ignore_errors=True)
 
 
+def make_folder(path: Path) -> None:
+    """Create ``path`` and prove that files can be written in it, so that long work does not fail at its end.
+
+    Raises:
+        XlrankError: it cannot be created, is a file, or is not writable.
+    """
+    with replacing(path / ".writable") as probe:
+        probe.touch()
+    (path / ".writable").unlink()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 so that ``path`` is never half-written."""
     with replacing(path) as temporary:

@@ -19,7 +19,8 @@ PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "int8"], typer.Option("--precision", help="Of the rankers: auto, fp32, bf16 or int8 (CPU).")
 ]
 ModuleOption = Annotated[
-    list[str] | None, typer.Option("--module", metavar="NAME=FOLDER", help="NAME=FOLDER: the module that NAME means in compositions; repeatable.")
+    list[str] | None,
+    typer.Option("--module", metavar="NAME=FOLDER", help="NAME=FOLDER: the module that NAME means in compositions; repeatable."),
 ]
 
 
@@ -44,7 +45,11 @@ def progress_bars() -> "Iterator[StageProgress]":
 
             return report
 
-        yield stage
+        try:
+            yield stage
+        except KeyboardInterrupt:
+            console.print("interrupted; the same command continues where this one stopped")
+            raise
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -46,6 +46,3 @@ def main() -> None:
     except XlrankError as error:
         print(f"xlrank: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("xlrank: interrupted; the same command continues where this one stopped", file=sys.stderr)  # noqa: T201
-        sys.exit(130)

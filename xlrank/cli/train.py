@@ -134,7 +134,9 @@ def ranking(
     loss: Annotated[
         Literal["listwise", "bce"], typer.Option(help="listwise (softmax over a group) or bce (pointwise, the paper's).")
     ] = "listwise",
-    pooling: Annotated[Literal["cls", "mean"], typer.Option(help="What the head sees: cls or mean.")] = "cls",
+    pooling: Annotated[
+        Literal["cls", "mean", "match"], typer.Option(help="What the head sees: first token, mean, or product of the sides.")
+    ] = "cls",
     steps: Steps = 500,
     batch: Batch = 4,
     rate: Rate = 3e-4,

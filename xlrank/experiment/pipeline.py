@@ -14,7 +14,7 @@ from xlrank.errors import XlrankError
 from xlrank.evaluation import METRICS
 from xlrank.experiment.stages import StageProgress, Stages
 from xlrank.experiment.systems import DEFAULT_SYSTEMS, FIRST_STAGES, System, system
-from xlrank.files import content_key, read_json, write_json
+from xlrank.files import content_key, make_folder, read_json, write_json
 from xlrank.languages import language_code
 from xlrank.precision import Precision, resolve_precision
 from xlrank.runs import Run
@@ -68,6 +68,7 @@ def run_plan(plan: Plan, out: Path, progress: StageProgress) -> dict[str, Any]:
     compositions = _compositions(plan, systems, stages, languages)
     qrels = collection.qrels(stages.document_language)
     known = _known_rows(out)
+    make_folder(out)
     rows = []
     for language in languages:
         runs = _runs(plan, systems, stages, language, compositions)
@@ -171,7 +172,7 @@ def _rows(
         key = content_key(run.metadata["key"], judged)
         values = known.get(key) or _measure(run, qrels)
         composition = compositions.get((wanted.name, language))
-        seconds = float(run.metadata["seconds"])
+        seconds, resumed = float(run.metadata["seconds"]), run.metadata.get("resumed", False)
         pairs = sum(min(stages.depth, len(ranking)) for ranking in run.rankings.values())
         rows.append(
             {
@@ -185,7 +186,7 @@ def _rows(
                 "per_topic": values["per_topic"],
                 "comparison": None,
                 "seconds": seconds,
-                "pairs_per_second": round(pairs / seconds, 1) if composition and seconds else None,
+                "pairs_per_second": None if composition is None or resumed or not seconds else round(pairs / seconds, 1),
                 "run": str(stages.run_path(wanted.name, language).relative_to(stages.out)),
                 "key": key,
                 "note": "",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class Stages:
     progress: StageProgress
 
     def __post_init__(self) -> None:
-        self._rankers: dict[Composition, Ranker] = {}
+        # Compositions that do not change with the query's language are re-used; the others may go, they take memory.
+        self._ranker = lru_cache(maxsize=4)(lambda composition: Ranker(self.base, composition, precision=self.precision))
 
     @cached_property
     def _texts(self) -> str:
@@ -85,8 +86,9 @@ class Stages:
         ]
 
         def make(key: str) -> Run:
-            ranker = self._rankers.setdefault(composition, Ranker(self.base, composition, precision=self.precision))
-            journal = Journal(self.out / ".journal" / f"{key}.jsonl")
+            ranker = self._ranker(composition)
+            journal = Journal(self._journal_path(key))
+            resumed = bool(journal.done)
             run = ranker.rerank(
                 candidates,
                 self.collection,
@@ -97,8 +99,7 @@ class Stages:
                 journal=journal,
                 progress=self.progress(f"{language}-{self.document_language} {name}"),
             )
-            journal.remove()
-            return run
+            return Run(run.name, run.rankings, {"resumed": resumed})
 
         return self._cached(name, language, settings, make)
 
@@ -106,6 +107,9 @@ class Stages:
         """Where a system's run is kept."""
         safe = "".join(character if character.isalnum() or character in "-+.~" else "_" for character in name)
         return self.out / "runs" / f"{language}-{self.document_language}.{safe}.trec"
+
+    def _journal_path(self, key: str) -> Path:
+        return self.out / ".journal" / f"{key}.jsonl"
 
     def _dense(self, queries: Mapping[str, str]) -> Run:
         documents = self.collection.documents(self.document_language)
@@ -145,6 +149,7 @@ class Stages:
             "depth": self.depth,
             "fields": self.fields,
         }
-        run = Run(name, run.rankings, metadata)
+        run = Run(name, run.rankings, {**run.metadata, **metadata})
         run.write(path)
+        self._journal_path(key).unlink(missing_ok=True)
         return run

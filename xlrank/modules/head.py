@@ -7,7 +7,9 @@ from xlrank.errors import XlrankError
 from xlrank.modules.module import Module
 
 PREFIX = "head."
-POOLINGS = ("cls", "mean")
+POOLINGS = ("cls", "mean", "match")
+MATCH_SCALE = 20.0
+"""Logit that a cosine of 1 starts with."""
 
 
 class RankingHead(nn.Module):
@@ -15,7 +17,9 @@ class RankingHead(nn.Module):
 
     Args:
         hidden: the encoder's hidden size.
-        pooling: ``cls`` (first token) or ``mean`` (over the tokens that are no padding).
+        pooling: ``cls`` (first token, as in the paper), ``mean`` (over the tokens that are no padding), or ``match`` (the product
+            of the two sides' mean vectors, each of unit length: a bi-encoder's cosine, dimension by dimension, which is where
+            a base trained for retrieval already holds relevance).
     """
 
     def __init__(self, hidden: int, pooling: str = "cls") -> None:
@@ -25,16 +29,30 @@ class RankingHead(nn.Module):
         self.pooling = pooling
         self.dense = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, 1)
-        nn.init.normal_(self.dense.weight, std=0.02)
-        nn.init.normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.dense.bias)
         nn.init.zeros_(self.out.bias)
+        if pooling == "match":
+            nn.init.eye_(self.dense.weight)
+            nn.init.constant_(self.out.weight, MATCH_SCALE / hidden)
+        else:
+            nn.init.normal_(self.dense.weight, std=0.02)
+            nn.init.normal_(self.out.weight, std=0.02)
 
-    def forward(self, states: Tensor, attention_mask: Tensor) -> Tensor:
-        """Map states [rows, tokens, hidden] and mask [rows, tokens] to float32 logits [rows]."""
-        pooled = states[:, 0] if self.pooling == "cls" else mean_pooling(states, attention_mask)
+    def forward(self, states: Tensor, attention_mask: Tensor, sides: Tensor) -> Tensor:
+        """Map states [rows, tokens, hidden], mask and sides [rows, tokens] to float32 logits [rows]."""
         with torch.autocast(device_type=states.device.type, enabled=False):
-            return self.out(torch.tanh(self.dense(pooled.float()))).squeeze(-1)  # type: ignore[no-any-return]
+            pooled = self._pooled(states.float(), attention_mask, sides)
+            return self.out(torch.tanh(self.dense(pooled))).squeeze(-1)  # type: ignore[no-any-return]
+
+    def _pooled(self, states: Tensor, attention_mask: Tensor, sides: Tensor) -> Tensor:
+        if self.pooling == "cls":
+            return states[:, 0]
+        if self.pooling == "mean":
+            return mean_pooling(states, attention_mask)
+        query, document = (
+            nn.functional.normalize(mean_pooling(states, attention_mask * (sides == side)), dim=-1) for side in (0, 1)
+        )
+        return query * document * states.shape[-1]
 
 
 class MlmHead(nn.Module):

@@ -28,4 +28,4 @@ class Scorer:
     def __call__(self, batch: Batch) -> Tensor:
         """Logits [rows] on the CPU."""
         tensors = [t.to(self.device) for t in (batch.input_ids, batch.attention_mask, batch.token_type_ids, batch.sides)]
-        return self.head(self.encoder(*tensors), tensors[1]).cpu()  # type: ignore[no-any-return]
+        return self.head(self.encoder(*tensors), tensors[1], tensors[3]).cpu()  # type: ignore[no-any-return]

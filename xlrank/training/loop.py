@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ def train(
     Raises:
         XlrankError: the loss became NaN or infinite.
     """
+    if find_spec("accelerate") is None:
+        raise XlrankError("training needs the package accelerate: pip install 'xlrank[train]'")
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_utils import get_last_checkpoint
 

@@ -37,15 +37,16 @@ class RankingModel(Learner):
         super().__init__()
         self.composed, self.head, self.loss, self.group = encoder, head, loss, group
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor) -> dict[str, Tensor]:
-        """Loss over rows that form groups of ``group`` documents, the relevant one first; arguments [rows, tokens]."""
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor, labels: Tensor
+    ) -> dict[str, Tensor]:
+        """Loss over rows [rows, tokens] that form groups of ``group`` documents; labels [groups]: which one is relevant."""
         states = self.composed(input_ids, attention_mask, token_type_ids, sides)
-        logits = self.head(states, attention_mask).view(-1, self.group)
+        logits = self.head(states, attention_mask, sides).view(-1, self.group)
         if self.loss == "bce":
-            labels = torch.zeros_like(logits)
-            labels[:, 0] = 1
-            return {"loss": nn.functional.binary_cross_entropy_with_logits(logits, labels)}
-        return {"loss": nn.functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))}
+            targets = nn.functional.one_hot(labels, self.group).to(logits.dtype)
+            return {"loss": nn.functional.binary_cross_entropy_with_logits(logits, targets)}
+        return {"loss": nn.functional.cross_entropy(logits, labels)}
 
 
 class Groups(Dataset[list[tuple[list[int], list[int]]]]):
@@ -87,7 +88,7 @@ def train_ranking(
         settings: budget and optimiser; ``batch`` counts groups.
         reduction_factor: of the ranking adapter (paper: 16).
         loss: ``listwise`` or ``bce``.
-        pooling: ``cls`` or ``mean``.
+        pooling: ``cls``, ``mean`` or ``match``, see :class:`~xlrank.modules.head.RankingHead`.
         max_length: word pieces a pair.
         licence: of the data, recorded.
         work: folder for checkpoints.
@@ -146,7 +147,8 @@ class _Collator:
 
     def __call__(self, groups: list[list[tuple[list[int], list[int]]]]) -> dict[str, Tensor]:
         batch = self.encoder.batch([row for group in groups for row in group])
-        return dict(vars(batch))
+        labels = torch.zeros(len(groups), dtype=torch.long)  # the relevant document stands first
+        return {**vars(batch), "labels": labels}
 
 
 def _fine_tunable(base: Base) -> ComposedEncoder:
