@@ -38,6 +38,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Works for files and folders. An operating-system error (no permission, disk full) becomes an :class:`XlrankError`.
     """
     temporary: Path | None = None
+    if path.name in ("", ".."):
+        raise XlrankError(f"{path}: not the name of a file or folder to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

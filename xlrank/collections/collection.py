@@ -60,7 +60,10 @@ class Collection:
     def info(self) -> dict[str, Any]:
         """What ``collection.json`` says (name, licence, declared counts); empty where there is none."""
         path = self.folder / "collection.json"
-        return dict(read_json(path)) if path.is_file() else {}
+        info = read_json(path) if path.is_file() else {}
+        if not isinstance(info, dict):
+            raise XlrankError(f"{path}: expected a JSON object")
+        return info
 
     def documents(self, language: str | None = None) -> list[Document]:
         """The documents in one language (default: the id's).

@@ -1,6 +1,7 @@
 """Reading the three files of a collection, with the file and line of whatever is wrong."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ def numbered_lines(path: Path, expected: str) -> Iterator[tuple[str, str]]:
     """
     number = 0
     try:
-        with path.open(encoding="utf-8", newline="\n") as stream:
-            for number, line in enumerate(stream, 1):
+        with path.open("rb") as stream:
+            for number, raw in enumerate(stream):
+                line = raw.decode("utf-8-sig" if number == 0 else "utf-8")
                 if line.strip():
-                    yield f"{path}, line {number}", line.rstrip("\r\n")
+                    yield f"{path}, line {number + 1}", line.rstrip("\r\n")
     except FileNotFoundError:
         raise XlrankError(f"{path}: no such file; expected {expected}") from None
     except OSError as error:
@@ -85,7 +87,7 @@ def read_qrels(path: Path) -> Qrels:
         if len(fields) != 4:
             raise XlrankError(f"{place}: {len(fields)} columns; expected 4: topic 0 document grade")
         topic, _, document, grade = fields
-        if not grade.lstrip("-").isdigit():
+        if not re.fullmatch(r"-?[0-9]+", grade):
             raise XlrankError(f"{place}: the grade {grade!r} is not a whole number")
         judged = qrels.setdefault(topic, {})
         if document in judged:
@@ -101,13 +103,13 @@ def _json_object(line: str, place: str) -> dict[str, Any]:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
         raise XlrankError(f"{place}: not JSON ({error.msg})") from None
-    if not isinstance(fields, dict) or not {"doc_id", "text"} <= set(fields):
+    if not isinstance(fields, dict) or not isinstance(fields.get("doc_id"), str | int) or not isinstance(fields.get("text"), str):
         raise XlrankError(f'{place}: expected an object with "doc_id" and "text"')
     return fields
 
 
 def _check_id(value: str, known: dict[str, Any], place: str) -> None:
-    if not value or any(character.isspace() for character in value):
+    if not value or any(character.isspace() or "\ud800" <= character <= "\udfff" for character in value):
         raise XlrankError(f"{place} {value!r} is empty or holds white space, which TREC files cannot carry")
     if value in known:
         raise XlrankError(f"{place} {value!r} stands in the file twice; ids must be unique")

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from xlrank.bases import Base
-from xlrank.composition.expression import Composition, Leaf, Split
+from xlrank.composition.expression import Composition
 from xlrank.composition.routing import Routing
-from xlrank.errors import XlrankError
+from xlrank.composition.rules import check_kinds
 from xlrank.modules import Module
 from xlrank.modules.adapter import Adapter, build_adapter
 from xlrank.modules.full import replaced_parameters
@@ -88,6 +88,7 @@ def compose(base: Base, composition: Composition, dtype: torch.dtype = torch.flo
     Raises:
         XlrankError: a module belongs to another base, or the parts cannot be combined.
     """
+    check_kinds(composition)
     stages: list[list[Adapter]] = []
     replaced: dict[str, Tensor] = {}
     sizes = (int(base.config.hidden_size), int(base.config.num_hidden_layers))
@@ -95,35 +96,11 @@ def compose(base: Base, composition: Composition, dtype: torch.dtype = torch.flo
         modules = [leaf.loaded() for leaf in stage.leaves()]
         for module in modules:
             module.check_base(base)
-        if all(module.kind == "adapter" for module in modules):
-            stages.append([build_adapter(module, *sizes) for module in modules])
-        elif isinstance(stage, Split):
-            raise XlrankError(
-                f"composition: {stage} needs two adapters; weights that are replaced cannot differ from token to token"
-            )
-        elif modules[0].kind == "full":
-            if replaced or stages:
-                raise XlrankError(
-                    f"composition: {modules[0].name!r} replaces the encoder's weights, so nothing may stand below it"
-                )
+        if modules[0].kind == "full":
             replaced = replaced_parameters(modules[0], base)
         else:
-            raise XlrankError(
-                f"composition: {modules[0].name!r} is a {modules[0].kind} module; expected an adapter or a full one"
-            )
+            stages.append([build_adapter(module, *sizes) for module in modules])
     return ComposedEncoder(base, stages, replaced, dtype)
-
-
-def ranking_module(composition: Composition) -> Module:
-    """The module whose head gives the scores: the composition's highest, which must be a ranking module.
-
-    Raises:
-        XlrankError: the highest stage is no ranking module.
-    """
-    top = composition.stages()[-1]
-    if not isinstance(top, Leaf) or top.loaded().role != "ranking":
-        raise XlrankError(f"composition {str(composition)!r}: the last stage must be a ranking module, e.g. {composition}+rank")
-    return top.loaded()
 
 
 def trainable(base: Base, adapter: Adapter, below: Sequence[Module] = ()) -> ComposedEncoder:

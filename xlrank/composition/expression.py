@@ -59,6 +59,8 @@ class Leaf(Composition):
         if self.module is not None:
             return self
         found = resolver(self.stand_in or self.name)
+        if self.stand_in and found.stand_in:
+            raise XlrankError(f"composition: {self}: there is no module for {self.stand_in!r}")
         return replace(found, name=self.name, stand_in=self.stand_in) if self.stand_in else found
 
     def loaded(self) -> Module:

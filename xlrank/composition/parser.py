@@ -32,7 +32,7 @@ class _Parser:
         while at < len(text.rstrip()):
             match = TOKEN.match(text, at)
             if match is None:
-                raise self.failure(f"unexpected {text[at:].lstrip()[:1]!r}", at)
+                raise self.failure(f"unexpected {text[at:].lstrip()[:1]!r}", len(text) - len(text[at:].lstrip()))
             self.tokens.append((match.group(1), match.start(1)))
             at = match.end()
         self.tokens.append(("", len(text)))
@@ -50,11 +50,12 @@ class _Parser:
         return Stack(tuple(stages))
 
     def stage(self) -> Composition:
+        at = self.tokens[0][1]
         name = self.name()
         if self.tokens[0][0] != "(":
             return leaf(name)
         if name != "split":
-            raise self.failure(f"unknown operator {name!r} (known: split)", self.tokens[0][1] - len(name))
+            raise self.failure(f"unknown operator {name!r} (known: split)", at)
         self.expect("(")
         query = leaf(self.name())
         self.expect(",")

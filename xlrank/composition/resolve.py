@@ -26,7 +26,7 @@ def resolver(
         document_language: what ``document`` stands for.
         modules: folders or ids by the name they replace, e.g. ``{"ug": "my/ug"}``.
     """
-    replaced = dict(modules or {})
+    replaced = {ALIASES.get(name, name): path for name, path in (modules or {}).items()}
     sides = dict(zip(SIDES, (query_language, document_language), strict=True))
 
     def resolve(name: str) -> Leaf:

@@ -10,6 +10,7 @@ import xlrank
 from xlrank.bases import EMBEDDED, Base
 from xlrank.collections import Collection
 from xlrank.composition import Composition
+from xlrank.composition.rules import check_rules
 from xlrank.errors import XlrankError
 from xlrank.evaluation import METRICS
 from xlrank.experiment.stages import StageProgress, Stages
@@ -98,14 +99,15 @@ def run_plan(plan: Plan, out: Path, progress: StageProgress) -> dict[str, Any]:
 
 def _checked(plan: Plan) -> tuple[Collection, list[str], list[System]]:
     collection = Collection(plan.collection)
-    languages = [language_code(language) for language in plan.languages] or collection.query_languages
+    languages = list(dict.fromkeys(language_code(language) for language in plan.languages)) or collection.query_languages
     if plan.first_stage not in FIRST_STAGES:
         raise XlrankError(f"first stage {plan.first_stage!r}: expected one of {', '.join(FIRST_STAGES)}")
     if not set(plan.fields.split("+")) <= {"title", "description"}:
         raise XlrankError(f"fields {plan.fields!r}: expected title, description or title+description")
+    resolve_precision(plan.precision)
     if plan.depth < 1:
         raise XlrankError(f"depth {plan.depth}: expected at least 1")
-    systems = [system(name) for name in dict.fromkeys(plan.systems or DEFAULT_SYSTEMS)]
+    systems = list(dict.fromkeys(system(name) for name in plan.systems or DEFAULT_SYSTEMS))
     document_language = language_code(plan.documents)
     collection.documents(document_language)
     for language in languages:
@@ -136,6 +138,7 @@ def _compositions(plan: Plan, systems: list[System], stages: Stages, languages: 
     for language in languages:
         for ranker in (s for s in systems if s.template is not None):
             composition = ranker.composition(language, stages.document_language, plan.modules)
+            check_rules(composition)
             for leaf in composition.leaves():
                 leaf.loaded().check_base(stages.base)
             result[ranker.name, language] = composition

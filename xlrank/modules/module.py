@@ -68,6 +68,7 @@ class Module:
         from safetensors.torch import save
 
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+        fields["config"] = dict(fields["config"])
         module = cls(**fields, sha256=hashlib.sha256(save(tensors)).hexdigest())
         module.__dict__["tensors"] = MappingProxyType(tensors)
         return module
@@ -131,6 +132,8 @@ class Module:
         from safetensors.torch import save_file
 
         folder = Path(folder)
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
+            raise XlrankError(f"{folder}: holds other things than a module, which saving would delete; name a new folder")
         with replacing(folder) as temporary:
             temporary.mkdir()
             save_file(dict(self.tensors), temporary / TENSORS)

@@ -22,8 +22,11 @@ class Journal:
             if lines[-1]:
                 path.write_bytes(whole)
             for line in lines[:-1]:
-                entry = json.loads(line)
-                self.done[int(entry[0])] = entry[1]
+                try:
+                    batch, scores = json.loads(line)
+                except ValueError:
+                    continue
+                self.done[int(batch)] = scores
 
     def add(self, batch: int, scores: list[float]) -> None:
         """Append one batch's scores and hand them to the operating system.

@@ -52,7 +52,7 @@ class PairEncoder:
         for text, ids in zip(distinct, encoded, strict=True):
             if not ids:
                 raise XlrankError(f"ranking: a {what} is empty ({text[:40]!r}); give it text or leave it out")
-        return {text: ids[: self.max_length] for text, ids in zip(distinct, encoded, strict=True)}
+        return dict(zip(distinct, encoded, strict=True))
 
     def encode(self, pairs: Sequence[Pair]) -> list[tuple[list[int], list[int]]]:
         """The word pieces of each pair's two sides, special tokens included, cut to fit."""
@@ -82,16 +82,18 @@ class PairEncoder:
 
 
 def cut(query: int, document: int, budget: int) -> tuple[int, int]:
-    """Lengths after dropping tokens from the longer side until both fit into ``budget`` (the document first when equal)."""
+    """Lengths that fit into ``budget`` after cutting the longer side, as fast tokenizers do (``longest_first``).
+
+    Where both are cut, the odd token goes to the side that was longer, to the document if they were equal.
+    """
     if query + document <= budget:
         return query, document
-    if document >= query:
-        document = max(budget - query, min(query, budget // 2))
-    else:
-        query = max(budget - document, min(document, budget - budget // 2))
-    if query + document > budget:
-        query, document = budget - budget // 2, budget // 2
-    return query, document
+    short, long = min(query, document), max(query, document)
+    long = max(short, budget - short)
+    if short + long > budget:
+        short = budget // 2
+        long = budget - short
+    return (short, long) if query <= document else (long, short)
 
 
 def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:

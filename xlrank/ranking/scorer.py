@@ -5,7 +5,8 @@ from torch import Tensor
 
 from xlrank.bases import Base
 from xlrank.composition import Composition
-from xlrank.composition.encoder import compose, ranking_module
+from xlrank.composition.encoder import compose
+from xlrank.composition.rules import ranking_module
 from xlrank.modules.head import build_ranking_head
 from xlrank.precision import ResolvedPrecision, torch_dtype
 from xlrank.ranking.int8 import quantize_linears

@@ -82,7 +82,7 @@ class DenseRetriever:
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Embeddings:
         """Unit vectors [texts, hidden] in float32; batches are formed by length."""
         encoded: list[list[int]] = self.base.tokenizer(
-            [clean(text) for text in texts], truncation=True, max_length=self.max_length, verbose=False
+            [clean(text) for text in texts], truncation=True, max_length=min(self.max_length, self.base.max_length), verbose=False
         )["input_ids"]
         order = sorted(range(len(texts)), key=lambda i: -len(encoded[i]))
         vectors = np.empty((len(texts), int(self.base.config.hidden_size)), np.float32)

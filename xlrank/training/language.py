@@ -6,6 +6,7 @@ frozen, tied to the word embeddings. The softmax may be restricted to the word p
 and several times cheaper than one over 250,000 pieces.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch.utils.data import TensorDataset
 
 from xlrank.bases import Base
 from xlrank.composition.encoder import ComposedEncoder, trainable
+from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
 from xlrank.modules import BaseReference, Module
 from xlrank.modules.adapter import Adapter, AdapterConfig
@@ -65,7 +67,11 @@ class Masking:
         """A batch of blocks (ids [tokens],), masked afresh, or of blocks that come with labels, taken as they are."""
         if len(rows[0]) > 1:
             return {name: torch.stack([row[i] for row in rows]) for i, name in enumerate(("input_ids", "labels"))}
-        return self.mask_ids(torch.stack([row[0] for row in rows]).long())
+        ids = torch.stack([row[0] for row in rows]).long()
+        # Drawn from the batch's content, not from the global random state: a resumed run masks as an uninterrupted one.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(zlib.crc32(ids.numpy().tobytes()))
+            return self.mask_ids(ids)
 
     def mask_ids(self, ids: Tensor) -> dict[str, Tensor]:
         """Mask ids [rows, tokens] with torch's random state."""
@@ -84,6 +90,7 @@ def train_language(
     base: Base,
     settings: Settings,
     adapter: AdapterConfig | None = None,
+    head: Module | None = None,
     length: int = 128,
     max_tokens: int = 5_000_000,
     full_softmax: bool = False,
@@ -98,6 +105,7 @@ def train_language(
         base: the encoder.
         settings: budget and optimiser.
         adapter: default reduction factor 2 with an invertible adapter.
+        head: the base's prediction head, as made by :func:`train_mlm_head` (default: the shipped one of the embedded base).
         length: word pieces a block.
         max_tokens: word pieces of text used at most.
         full_softmax: predict over the whole vocabulary instead of the text's word pieces.
@@ -109,10 +117,20 @@ def train_language(
     blocks = text_blocks(texts, base.tokenizer, length=length, max_tokens=max_tokens, seed=settings.seed)
     learned = Adapter(config, int(base.config.hidden_size), int(base.config.num_hidden_layers))
     support = _support(base, blocks, full_softmax=full_softmax)
-    head = load_mlm_head(Module.load(HEAD_ID), base).requires_grad_(requires_grad=False)
-    model = MaskedLanguageModel(trainable(base, learned), head, learned, base.encoder.get_input_embeddings().weight, support)
+    prediction = load_mlm_head(head or Module.load(HEAD_ID), base).requires_grad_(requires_grad=False)
+    model = MaskedLanguageModel(
+        trainable(base, learned), prediction, learned, base.encoder.get_input_embeddings().weight, support
+    )
     key = content_key(
-        "language", language, [file_hash(path) for path in texts], base.fingerprint, config.as_dict(), repr(settings), length
+        "language",
+        language,
+        [file_hash(path) for path in texts],
+        base.fingerprint,
+        config.as_dict(),
+        repr(settings),
+        length,
+        max_tokens,
+        full_softmax,
     )
     record = _run(model, base, blocks, settings, work or cache_folder() / "training" / key)
     record |= _sources(texts, licence, blocks)
@@ -151,7 +169,7 @@ def train_mlm_head(
     words, support = base.encoder.get_input_embeddings().weight, _support(base, blocks, full_softmax=False)
     _start_from_frequencies(head, blocks)
     model = MaskedLanguageModel(ComposedEncoder(base, []), head, None, words, support)
-    key = content_key("head", [file_hash(path) for path in texts], base.fingerprint, repr(settings), length)
+    key = content_key("head", [file_hash(path) for path in texts], base.fingerprint, repr(settings), length, max_tokens)
     record = _run(model, base, blocks, settings, work or cache_folder() / "training" / key) | _sources(texts, licence, blocks)
     reference = BaseReference(base.name, base.fingerprint)
     return Module.create(
@@ -169,6 +187,8 @@ def load_mlm_head(module: Module, base: Base) -> MlmHead:
     """The prediction head that a module of role ``head`` holds."""
     module.check_base(base)
     head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
+    if {name: t.shape for name, t in module.tensors.items()} != {name: t.shape for name, t in head.state_dict().items()}:
+        raise XlrankError(f"module {module.name!r} is no prediction head for base {base.name!r}")
     head.load_state_dict(dict(module.tensors))
     return head
 

@@ -53,6 +53,13 @@ class Learner(nn.Module):
         wanted = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in wanted}
 
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - torch's own signature
+        """Take over what :meth:`state_dict` gave; that the frozen rest is not in it is no fault."""
+        result = super().load_state_dict(state_dict, strict=False)
+        wanted = self.state_dict()
+        result.missing_keys[:] = [name for name in result.missing_keys if name in wanted]
+        return result
+
 
 def train(
     learner: Learner,
@@ -118,7 +125,10 @@ def train(
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "command": command_line(),
     }
-    shutil.rmtree(work, ignore_errors=True)
+    for folder in work.glob("checkpoint-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    if not any(work.iterdir()):
+        work.rmdir()
     return record
 
 
@@ -132,7 +142,7 @@ def _stop_at_nan() -> Any:  # noqa: ANN401 - a class made late, so that importin
 
     class StopAtNan(TrainerCallback):  # type: ignore[misc]
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:  # noqa: ANN401
-            loss = (logs or {}).get("loss")
+            loss = (logs or {}).get("loss", (logs or {}).get("eval_loss"))
             if loss is not None and not torch.isfinite(torch.tensor(loss)):
                 raise XlrankError(f"training: the loss is {loss} at step {state.global_step}; lower --rate and start again")
 

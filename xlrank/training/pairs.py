@@ -17,6 +17,9 @@ from xlrank.errors import XlrankError
 from xlrank.retrieval.dense import DenseRetriever
 from xlrank.text import clean
 
+NEAR = 31
+"""Nearest paragraphs of a question that hard negatives are drawn from."""
+
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
 
 
@@ -38,6 +41,8 @@ def read_groups(path: Path) -> list[Group]:
     for place, line in numbered_lines(path, 'JSON lines with "query", "positive" and "negatives"'):
         try:
             fields = json.loads(line)
+            if not isinstance(fields["negatives"], list):
+                raise TypeError
             texts = [fields["query"], fields["positive"], *fields["negatives"]]
         except (json.JSONDecodeError, KeyError, TypeError):
             raise XlrankError(f'{place}: expected an object with "query", "positive" and a list "negatives"') from None
@@ -77,9 +82,17 @@ def mine_groups(
         seed: of all choices.
     """
     documents = read_documents(paragraphs)
+    if not 0 <= hard <= negatives or negatives < 1:
+        raise XlrankError(
+            f"train pairs: {hard} hard of {negatives} negatives; expected at least one negative, and no more hard ones"
+        )
     rng = random.Random(seed)
     wanted = round(limit * (1 - sentence_share))
     asked = list(_questions(questions, {document.id: i for i, document in enumerate(documents)}))
+    if len(documents) < NEAR + negatives:
+        raise XlrankError(
+            f"{paragraphs}: {len(documents)} paragraphs; mining {negatives} negatives needs {NEAR + negatives} or more"
+        )
     rng.shuffle(asked)
     groups = [(query, place, documents[place].text) for query, place in asked[:wanted]]
     split = [(i, SENTENCE_END.split(document.text, maxsplit=1)) for i, document in enumerate(documents)]
@@ -88,6 +101,8 @@ def mine_groups(
     ]
     rng.shuffle(cloze)
     groups += cloze[: limit - wanted]
+    if not groups:
+        raise XlrankError(f"{questions}: no question with label 1, and no paragraph of several sentences; nothing to train on")
     rng.shuffle(groups)
     yield from _with_negatives(groups, documents, base, negatives, hard, rng)
 
@@ -103,7 +118,7 @@ def _with_negatives(
     retriever = DenseRetriever(base, max_length=128)
     vectors = retriever.embed([retriever.document_prefix + document.text for document in documents])
     queries = retriever.embed([retriever.query_prefix + query for query, _, _ in groups])
-    for (query, place, positive), near in zip(groups, np.argsort(-(queries @ vectors.T), axis=1)[:, :31], strict=True):
+    for (query, place, positive), near in zip(groups, np.argsort(-(queries @ vectors.T), axis=1)[:, :NEAR], strict=True):
         # The very nearest may answer the question as well: hard negatives come from ranks 2 to 30.
         candidates = [int(i) for i in near if i != place][1:]
         chosen = rng.sample(candidates, hard)

@@ -25,7 +25,7 @@ from xlrank.training.pairs import Group, read_groups
 
 RankingKind = Literal["adapter", "full"]
 Loss = Literal["listwise", "bce"]
-FROZEN = ("embeddings.",)
+FROZEN = ("embeddings.", "pooler.")
 """What full fine-tuning leaves alone: the embeddings are four fifths of a small multilingual encoder, and a few thousand
 English pairs would only move the English rows of a table that all languages share."""
 
@@ -106,7 +106,16 @@ def train_ranking(
     encoder = trainable(base, adapter, [on]) if adapter is not None and on is not None else _fine_tunable(base)
     model = RankingModel(encoder, RankingHead(hidden, pooling), loss, train_set.size)
     key = content_key(
-        "ranking", kind, file_hash(data), base.fingerprint, on.digest if on else "", repr(settings), loss, pooling, max_length
+        "ranking",
+        kind,
+        file_hash(data),
+        base.fingerprint,
+        on.digest if on else "",
+        repr(settings),
+        loss,
+        pooling,
+        max_length,
+        reduction_factor,
     )
     collate = _Collator(PairEncoder(base, max_length))
     record = train(model, train_set, heldout, collate, settings, work or cache_folder() / "training" / key)

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import random
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +35,15 @@ def read_lines(path: Path) -> Iterator[str]:
     tabular = ".tsv" in path.suffixes
     number = 0
     try:
-        with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as stream:  # type: ignore[operator]
-            for number, line in enumerate(stream, 1):
+        with OPENERS.get(path.suffix, open)(path, "rb") as stream:  # type: ignore[operator]
+            for number, raw in enumerate(stream):
+                line = raw.decode("utf-8-sig" if number == 0 else "utf-8")
                 text = line.rstrip("\n").rpartition("\t")[2] if tabular else line.strip()
                 if text and "\0" not in text:
                     yield text[:MAX_LINE]
     except UnicodeDecodeError:
         raise XlrankError(f"{path}: line {number + 1} is not UTF-8 text; convert the file first") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise XlrankError(f"{path}: cannot be read ({error})") from None
 
 

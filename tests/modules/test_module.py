@@ -1,0 +1,218 @@
+"""Modules as files: what is saved is what is loaded, and what is damaged, foreign or newer is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import make_adapter, make_head, make_ranking
+from xlrank.bases import Base
+from xlrank.errors import XlrankError
+from xlrank.files import data_folder
+from xlrank.modules import BaseReference, Module, shipped_modules
+
+
+@pytest.fixture
+def module(tiny_base: Base) -> Module:
+    return make_adapter(tiny_base, "ky", 3)
+
+
+@pytest.fixture
+def folder(module: Module, tmp_path: Path) -> Path:
+    return module.save(tmp_path / "ky")
+
+
+def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    card = json.loads((folder / "module.json").read_text())
+    change(card)
+    (folder / "module.json").write_text(json.dumps(card))
+    return folder
+
+
+def test_saved_and_loaded_is_the_same(module: Module, folder: Path) -> None:
+    loaded = Module.load(folder)
+    assert loaded.name == str(folder)
+    assert loaded.card() == module.card()
+    assert (loaded.kind, loaded.role, loaded.language, loaded.base) == ("adapter", "language", "ky", module.base)
+    assert set(loaded.tensors) == set(module.tensors)
+    assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in module.tensors.items())
+    assert sorted(path.name for path in folder.iterdir()) == ["module.json", "module.safetensors"]
+
+
+def test_equal_by_content_whatever_the_name(module: Module, folder: Path, tmp_path: Path, tiny_base: Base) -> None:
+    loaded = Module.load(folder)
+    again = Module.load(loaded.save(tmp_path / "elsewhere"))
+    assert module == loaded == again
+    assert hash(module) == hash(again)
+    assert module.digest == again.digest
+    assert len(module.digest) == 16
+    others = [
+        make_adapter(tiny_base, "ky", 4),
+        make_adapter(tiny_base, "ky", 3, non_linearity="gelu"),
+        make_ranking(tiny_base, 3),
+    ]
+    assert len({module.digest, *(other.digest for other in others)}) == 4
+    assert module != "ky"
+
+
+def test_the_digest_depends_on_base_role_and_kind(module: Module) -> None:
+    fields: dict[str, Any] = {
+        "name": "x",
+        "kind": "adapter",
+        "role": "language",
+        "language": "ky",
+        "base": module.base,
+        "config": module.config,
+    }
+    assert Module.create(module.tensors, **fields).digest == module.digest
+    changes: list[dict[str, Any]] = [
+        {"base": BaseReference("other", "0" * 16)},
+        {"role": "ranking"},
+        {"kind": "full"},
+        {"config": {}},
+    ]
+    for change in changes:
+        assert Module.create(module.tensors, **fields | change).digest != module.digest
+
+
+def test_every_kind_is_saved_and_loaded(tiny_base: Base, tmp_path: Path) -> None:
+    made = [
+        make_adapter(tiny_base, "ky", 1),
+        make_ranking(tiny_base, 1),
+        make_ranking(tiny_base, 1, "full"),
+        make_head(tiny_base, 1),
+    ]
+    for i, module in enumerate(made):
+        assert Module.load(module.save(tmp_path / str(i))) == module
+
+
+def test_a_module_is_immutable(module: Module) -> None:
+    with pytest.raises(FrozenInstanceError):
+        module.name = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        module.tensors["layer.0.up.bias"] = torch.zeros(1)  # type: ignore[index]
+
+
+def test_later_changes_to_the_sources_do_not_reach_it(module: Module) -> None:
+    config: dict[str, Any] = {"reduction_factor": 2}
+    made = Module.create(
+        module.tensors, name="x", kind="adapter", role="language", language="ky", base=module.base, config=config
+    )
+    card = made.card()
+    config["reduction_factor"] = 4
+    assert made.card() == card
+
+
+def test_no_tensor_is_read_before_it_is_needed(folder: Path) -> None:
+    (folder / "module.safetensors").unlink()
+    loaded = Module.load(folder)
+    with pytest.raises(XlrankError, match=r"module\.safetensors: cannot be read"):
+        _ = loaded.tensors
+
+
+@pytest.mark.parametrize("place", [0, 40, -1])
+def test_a_damaged_tensors_file_is_refused(folder: Path, place: int) -> None:
+    content = bytearray((folder / "module.safetensors").read_bytes())
+    content[place] ^= 1
+    (folder / "module.safetensors").write_bytes(content)
+    with pytest.raises(XlrankError, match=r"module\.safetensors: damaged \(its checksum"):
+        _ = Module.load(folder).tensors
+
+
+def test_a_cut_tensors_file_is_refused(folder: Path) -> None:
+    content = (folder / "module.safetensors").read_bytes()
+    (folder / "module.safetensors").write_bytes(content[:-100])
+    with pytest.raises(XlrankError, match="damaged"):
+        _ = Module.load(folder).tensors
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(module: Module, tmp_path: Path, value: float) -> None:
+    tensors = {name: tensor.clone() for name, tensor in module.tensors.items()}
+    tensors["layer.1.down.weight"][2, 3] = value
+    bad = Module.create(tensors, name="x", kind="adapter", role="language", language="ky", base=module.base, config=module.config)
+    with pytest.raises(XlrankError, match=r"tensor 'layer\.1\.down\.weight' holds NaN or infinite values"):
+        _ = Module.load(bad.save(tmp_path / "bad")).tensors
+
+
+@pytest.mark.parametrize("name", ["none", "language/xx", "./none", "language"])
+def test_a_missing_module_lists_the_shipped_ones(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(XlrankError, match=r"no such folder with module\.json, and not among the shipped ones \(") as caught:
+        Module.load(name)
+    assert all(shipped in str(caught.value) for shipped in shipped_modules())
+
+
+@pytest.mark.parametrize("key", ["format", "kind", "role", "base", "sha256"])
+def test_a_card_that_lacks_a_field_is_refused(folder: Path, key: str) -> None:
+    with pytest.raises(XlrankError, match=rf"module\.json: not a module's description \(no '{key}'\)"):
+        Module.load(edited(folder, lambda card: card.pop(key)))
+
+
+@pytest.mark.parametrize("change", [{"kind": "lora"}, {"role": "other"}, {"format": 2}, {"kind": ["adapter"]}, {"format": "1"}])
+def test_unknown_kinds_and_newer_formats_are_refused(folder: Path, change: dict[str, object]) -> None:
+    with pytest.raises(XlrankError, match="unknown format, kind or role; made by a newer xlrank"):
+        Module.load(edited(folder, lambda card: card.update(change)))
+
+
+@pytest.mark.parametrize("change", [{"base": "x"}, {"base": {"name": "x"}}, {"base": None}])
+def test_a_card_with_a_malformed_base_is_refused(folder: Path, change: dict[str, object]) -> None:
+    with pytest.raises(XlrankError, match="'base' must hold 'name' and 'fingerprint'"):
+        Module.load(edited(folder, lambda card: card.update(change)))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_a_card_that_is_no_object_is_refused(folder: Path, text: str) -> None:
+    (folder / "module.json").write_text(text)
+    with pytest.raises(XlrankError, match=r"module\.json: not "):
+        Module.load(folder)
+
+
+def test_another_base_is_refused_with_both_names(module: Module, tiny_base: Base, tiny_xlmr_base: Base) -> None:
+    module.check_base(tiny_base)
+    with pytest.raises(XlrankError) as caught:
+        module.check_base(tiny_xlmr_base)
+    for part in (tiny_base.name, tiny_base.fingerprint, tiny_xlmr_base.name, tiny_xlmr_base.fingerprint, module.name):
+        assert part in str(caught.value)
+
+
+def test_the_description(module: Module) -> None:
+    made = Module.create(
+        {"a": torch.zeros(2, 3), "b": torch.zeros(4, dtype=torch.float16)},
+        name="language/ky",
+        kind="adapter",
+        role="language",
+        language="ky",
+        base=module.base,
+        config={"reduction_factor": 2},
+        training={"licence": "CC0", "curve": [[1, 2.0]], "steps": 7},
+    )
+    lines = made.describe().splitlines()
+    assert lines[0] == "language/ky: adapter language module for ky"
+    assert lines[1] == f"base: {module.base.name} ({module.base.fingerprint})"
+    assert lines[2:6] == ["reduction_factor: 2", "parameters: 10 (32 bytes)", 'licence: "CC0"', "steps: 7"]
+    assert lines[6:] == [f"sha256: {made.sha256}"]
+
+
+def test_saving_replaces_a_module_as_a_whole(module: Module, folder: Path, tiny_base: Base) -> None:
+    other = make_adapter(tiny_base, "ky", 5)
+    other.save(folder)
+    assert Module.load(folder) == other != module
+
+
+def test_saving_does_not_delete_what_is_no_module(module: Module, folder: Path) -> None:
+    # --out given as the folder above: the modules in it must survive.
+    with pytest.raises(XlrankError):
+        module.save(folder.parent)
+    assert Module.load(folder) == module
+
+
+def test_shipped_modules_load_by_id() -> None:
+    assert "head/mlm" in shipped_modules()
+    assert shipped_modules() == sorted(shipped_modules())
+    module = Module.load("head/mlm")
+    assert (module.kind, module.role, module.source) == ("head", "head", data_folder() / "modules" / "head/mlm")

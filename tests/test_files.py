@@ -1,0 +1,143 @@
+"""Files are whole or absent, whatever interrupts the writing, and nothing else is touched."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xlrank.errors import XlrankError
+from xlrank.files import cache_folder, content_key, data_folder, file_hash, read_json, replacing, write_json, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b.txt", "сөз\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == "сөз\n".encode()
+    assert names(tmp_path / "a") == ["b.txt"]
+
+
+@pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt, XlrankError])
+def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path, interruption: type[BaseException]) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(interruption), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise interruption
+    assert names(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_an_exception_leaves_no_new_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert names(tmp_path) == []
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        with replacing(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            (temporary / name).write_text(name)
+    assert names(tmp_path / "folder") == ["second"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_an_exception_leaves_the_old_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").touch()
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+        raise KeyboardInterrupt
+    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path / "folder") == ["old"]
+
+
+@pytest.mark.parametrize("place", [".", "", "..", "./"])
+def test_a_path_without_a_name_is_refused_and_nothing_is_deleted(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "parent" / "work"
+    work.mkdir(parents=True)
+    (work / "precious").write_text("mine")
+    monkeypatch.chdir(work)
+    with pytest.raises(XlrankError), replacing(Path(place)) as temporary:
+        temporary.mkdir()
+    assert (work / "precious").is_file()
+    assert names(work) == ["precious"]
+
+
+def test_a_full_disk_becomes_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(XlrankError, match=r"a\.txt: cannot be written \(No space left on device\)"):
+        write_text(tmp_path / "a.txt", "x")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made_becomes_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(XlrankError, match=r"file/a\.txt: cannot be written"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_becomes_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(XlrankError, match=r"cannot be written \(Permission denied\)"):
+        write_text(tmp_path / "a.txt", "x")
+
+
+def test_a_file_is_not_put_in_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "precious").touch()
+    with pytest.raises(XlrankError, match="cannot be written"):
+        write_text(tmp_path / "folder", "x")
+    assert names(tmp_path / "folder") == ["precious"]
+
+
+def test_read_json_names_the_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"ключ": [1, None]})
+    assert read_json(tmp_path / "a.json") == {"ключ": [1, None]}
+    (tmp_path / "b.json").write_text("{")
+    (tmp_path / "c.json").write_bytes(b'"\xff"')
+    for name, problem in (("b", "not valid JSON"), ("c", "not valid JSON"), ("d", "cannot be read")):
+        with pytest.raises(XlrankError, match=rf"{name}\.json: {problem}"):
+            read_json(tmp_path / f"{name}.json")
+
+
+def test_content_keys_are_stable_and_depend_on_every_part() -> None:
+    # A literal: keys name files that outlive the process.
+    assert content_key("a", {"y": 1, "x": [None, 2.5]}, "ү") == "a48d06e39b3f1acc"
+    assert content_key("a", {"x": [None, 2.5], "y": 1}, "ү") == "a48d06e39b3f1acc"
+    assert len({content_key("a", "b"), content_key("ab"), content_key("b", "a"), content_key(["a", "b"])}) == 4
+
+
+def test_file_hash_is_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_the_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (data_folder() / "mini" / "qrels.txt").is_file()
+    monkeypatch.setenv("XLRANK_CACHE", "/somewhere")
+    assert cache_folder() == Path("/somewhere")
+    monkeypatch.setenv("XLRANK_CACHE", "")
+    monkeypatch.setenv("HOME", "/home/you")
+    assert cache_folder() == Path("/home/you/.cache/xlrank")
+
+
+def test_an_interrupted_process_leaves_the_old_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    code = "import os, sys; from pathlib import Path; from xlrank.files import replacing\n"
+    code += "with replacing(Path(sys.argv[1])) as t:\n    t.write_text('half'); os._exit(1)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.txt")], check=False)
+    assert done.returncode == 1
+    assert (tmp_path / "a.txt").read_text() == "old"

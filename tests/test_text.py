@@ -1,0 +1,40 @@
+"""Cleaning takes away what harms files, tokenizers and Java, and no letter."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from xlrank.text import clean
+
+
+@pytest.mark.parametrize(
+    "numbers", [range(0x00, 0x20), [0x7F, 0x85, 0x2028, 0x2029, 0xFEFF], range(0x80, 0xA0)], ids=["C0", "odd", "C1"]
+)
+def test_control_characters_and_line_breaks_become_spaces(numbers: Iterable[int]) -> None:
+    assert [hex(number) for number in numbers if clean(f"a{chr(number)}b") != "a b"] == []
+
+
+@pytest.mark.parametrize("mark", "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+def test_marks_of_direction_vanish(mark: str) -> None:
+    assert clean(f"كى{mark}تاب{mark}") == "كىتاب"
+
+
+def test_lone_surrogates_vanish_and_astral_characters_stay() -> None:
+    assert clean("a\ud800b\udfff") == "ab"
+    assert clean("😀 𐐷") == "😀 𐐷"
+    clean("\ud83d\ude00").encode()
+
+
+@pytest.mark.parametrize("joiner", "\u200c\u200d")
+def test_joiners_stay(joiner: str) -> None:
+    assert clean(f"می{joiner}خواهم") == f"می{joiner}خواهم"
+
+
+def test_trimmed() -> None:
+    assert clean("\n\t a b \u200f\r\n") == "a b"
+    assert clean("\u200e \n\ufeff") == ""
+
+
+def test_letters_and_combining_marks_are_untouched() -> None:
+    text = "Кыргызстан ңүө И\u0306 İstanbul ئۇيغۇر 中文 naïve ＡＢＣ ½ “x”…"
+    assert clean(text) == text
