@@ -16,8 +16,8 @@ xlrank train head --text "$text/en.tsv.xz" --text "$text/ky.tsv.xz" --text "$tex
 
 # 2. Language adapters (MAD-X, invertible, reduction factor 2) by masked language modelling.
 for lang in en ky; do
-  xlrank train language --lang $lang --text "$text/$lang.tsv.xz" --steps 200 --batch 32 --length 96 --max-tokens 700000 \
-    --rate 5e-4 --save-every 100 --licence "$licence" --out "$out/language/$lang"
+  xlrank train language --lang $lang --text "$text/$lang.tsv.xz" --steps 120 --batch 32 --length 96 --max-tokens 700000 \
+    --rate 1e-4 --save-every 60 --licence "$licence" --out "$out/language/$lang"
 done
 
 # 3. Training groups: questions with the answering paragraph, three hard negatives found by the bi-encoder and a random one.
@@ -26,6 +26,6 @@ xlrank train pairs --questions "$squad/questions.jsonl" --paragraphs "$squad/par
 
 # 4. The ranking adapter (reduction factor 16) on top of the frozen English language adapter, and the monoBERT baseline.
 licence="CC BY-SA 4.0 (SQuAD 2.0)"
-common=(--data results/squad-groups.jsonl --pooling match --steps 220 --batch 8 --length 128 --save-every 110 --licence "$licence")
-xlrank train ranking --kind adapter --on "$out/language/en" "${common[@]}" --rate 1e-3 --out "$out/ranking/en"
-xlrank train ranking --kind full "${common[@]}" --rate 5e-5 --out "$out/ranking/monobert"
+common=(--data results/squad-groups.jsonl --pooling match --batch 8 --length 128 --licence "$licence")
+xlrank train ranking --kind adapter --on "$out/language/en" "${common[@]}" --steps 160 --rate 5e-4 --save-every 80 --out "$out/ranking/en"
+xlrank train ranking --kind full "${common[@]}" --steps 220 --rate 5e-5 --save-every 110 --out "$out/ranking/monobert"
