@@ -43,8 +43,8 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "xlrank needs Python 3.11 or newer; found $$($(PYTHON) --version 2>&1). Give one with PYTHON=…" >&2; exit 2; }
 	@echo "setting up $(VENV) (once, a few minutes)"
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(RUN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
+	@$(RUN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@$(RUN)/python -c 'from xlrank.evaluation.metrics import warm_up; warm_up()'
 	@touch $@
 
