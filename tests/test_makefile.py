@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+CLEAN = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LC_ALL")}
+"""The environment as it is outside of make, which runs these tests itself."""
+
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
 def recipe(*words: str, locale: str = "de_DE.UTF-8") -> str:
-    environment = {**os.environ, "LANG": locale, "MAKEFLAGS": ""}
+    environment = {**CLEAN, "LANG": locale}
     done = subprocess.run(["make", "-n", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return done.stdout
 
@@ -30,7 +33,7 @@ def test_lang_of_the_shell_is_not() -> None:
 
 def test_recipes_run_under_a_utf8_locale() -> None:
     probe = "include Makefile\nprobe:\n\t@env | grep -E '^(LANG|LC_ALL|MAKEFLAGS)='\n"
-    command, environment = ["make", "-f", "-", "probe", "LANG=ky"], {**os.environ, "LANG": "de_DE"}
+    command, environment = ["make", "-f", "-", "probe", "LANG=ky"], {**CLEAN, "LANG": "de_DE"}
     done = subprocess.run(command, input=probe, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     values = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert values["LANG"] == values["LC_ALL"] == "C.UTF-8"
@@ -46,7 +49,7 @@ def test_options_pass_through() -> None:
 
 
 def test_help_lists_the_targets() -> None:
-    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(["make", "help"], cwd=ROOT, env=CLEAN, capture_output=True, text=True, check=True)
     assert {"eval", "test", "lint", "types", "setup"} <= {
         line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")
     }

@@ -10,8 +10,11 @@ from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
 
 SCRIPT_NAMES = {"Latin": "LATIN", "Cyrillic": "CYRILLIC", "Arabic": "ARABIC", "Han": "CJK"}
-MIN_SHARE = 0.7
-"""Share of a text's letters that must be of its language's script (names and abbreviations may not be)."""
+MIN_SHARE = 0.1
+"""Share of a text's letters that must be of its language's script, unless the collection's rules ask for more.
+
+News quotes names, brands and lines of songs in other scripts, so a document may hold few of its own letters; a text in quite
+another script is in the wrong file."""
 
 
 def check(collection: Collection) -> tuple[list[str], list[str]]:
@@ -47,7 +50,7 @@ def _check_documents(collection: Collection) -> Iterator[Finding]:
     for language in collection.document_languages:
         documents = collection.documents(language)
         yield f"documents {language}: {len(documents)}", False
-        yield from _scripts(language, ((f"document {d.id}", d.full_text) for d in documents))
+        yield from _scripts(collection, language, ((f"document {d.id}", d.full_text) for d in documents))
         yield from _declared(collection, f"documents.{language}", len(documents))
         yield from _lengths(collection, language, documents)
 
@@ -57,13 +60,15 @@ def _check_topics(collection: Collection) -> Iterator[Finding]:
     for language in collection.query_languages:
         topics = collection.topics(language)
         ids[language] = [topic.id for topic in topics]
-        yield from _scripts(language, ((f"topic {t.id}", t.query()) for t in topics))
+        yield from _scripts(collection, language, ((f"topic {t.id}", t.query()) for t in topics))
         yield from _declared(collection, f"topics.{language}", len(topics))
         for target in collection.document_languages:
             translated = collection.translations(language, target)
             if translated is not None:
                 ids[f"{language}-{target}"] = [topic.id for topic in translated]
-                yield from _scripts(target, ((f"translation {language}-{target} of topic {t.id}", t.query()) for t in translated))
+                yield from _scripts(
+                    collection, target, ((f"translation {language}-{target} of topic {t.id}", t.query()) for t in translated)
+                )
     if not ids:
         yield f"{collection.folder}: no topics.LANG.tsv", True
         return
@@ -103,11 +108,12 @@ def _judgement_rules(collection: Collection, language: str, judged: Qrels, topic
             yield f"topic {topic}: grades {sorted(set(grades))} in {language}, expected {rules['grades']}", True
 
 
-def _scripts(language: str, texts: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+def _scripts(collection: Collection, language: str, texts: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     script = LANGUAGES[language].script
+    least = collection.info.get("rules", {}).get("script_share", MIN_SHARE)
     for name, text in texts:
         share = script_share(text, script)
-        if share < MIN_SHARE:
+        if share < least:
             yield f"{name} ({language}): only {share:.0%} of its letters are {script}", True
 
 
