@@ -33,6 +33,16 @@ SETTINGS = {
     "initializer_range": 0.2,
 }
 
+MASKED = (
+    "embeddings.word_embeddings.weight",
+    "encoder.layer.0.attention.self.query.weight",
+    "encoder.layer.1.output.dense.bias",
+    "encoder.layer.1.output.LayerNorm.weight",
+)
+"""Parameters that the tests' masks change."""
+UPDATED = tuple(f"encoder.layer.{i}.attention.self.{part}" for i in range(LAYERS) for part in ("query", "value"))
+"""Linear layers that the tests' LoRAs update."""
+
 DOCUMENTS = {
     "en": [
         ("d1", "River bridge", "the bridge of the river and the water"),
@@ -206,6 +216,46 @@ def make_ranking(base: "Base", seed: int, kind: str = "adapter", pooling: str = 
     return _module(
         base, _random(shapes, seed), settings | {"pooling": pooling}, "ranking/en", kind=kind, role="ranking", language="en"
     )
+
+
+def make_mask(base: "Base", language: str | None, seed: int, names: Sequence[str] = MASKED, **fields: Any) -> "Module":  # noqa: ANN401
+    """A sparse mask that changes a third of the values of the named parameters."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Any] = {}
+    for name in names:
+        count = dict(base.encoder.named_parameters())[name].numel()
+        index = torch.randperm(count, generator=generator)[: count // 3].sort().values
+        tensors |= {f"index.{name}": index, f"value.{name}": torch.randn(len(index), generator=generator) * 0.3}
+    return _module(base, tensors, {}, f"language/{language}", **{"kind": "mask", "language": language} | fields)
+
+
+def make_lora(base: "Base", language: str | None, seed: int, rank: int = 3, names: Sequence[str] = UPDATED) -> "Module":
+    """A LoRA of the named linear layers, with a scaling of its own for each."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Any] = {}
+    for name in names:
+        outputs, inputs = base.encoder.get_submodule(name).weight.shape
+        tensors |= {f"A.{name}": torch.randn(rank, inputs, generator=generator) * 0.2}
+        tensors |= {f"B.{name}": torch.randn(outputs, rank, generator=generator) * 0.2}
+    config = {"scaling": {name: 0.5 + i / len(names) for i, name in enumerate(names)}, "rank": rank}
+    return _module(base, tensors, config, f"language/{language}", kind="lora", language=language)
+
+
+def changed_module(
+    module: "Module",
+    tensors: Mapping[str, Any],
+    config: Mapping[str, Any] | None = None,
+    **fields: Any,  # noqa: ANN401 - a module's own
+) -> "Module":
+    """The module with other tensors, configuration or fields."""
+    from xlrank.modules import Module
+
+    kept = {name: getattr(module, name) for name in ("name", "kind", "role", "language", "base")}
+    return Module.create(tensors, **kept | {"config": dict(module.config) | dict(config or {})} | fields)
 
 
 def make_head(base: "Base", seed: int) -> "Module":

@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import HIDDEN, make_adapter, make_ranking
+from tests.conftest import HIDDEN, changed_module, make_adapter, make_ranking
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
-from xlrank.modules import Module
-from xlrank.modules.head import MlmHead, RankingHead, build_ranking_head, mean_pooling
+from xlrank.modules.head import MlmHead, RankingHead, build_ranking_head, mean_pooling, relevance
 
 STATES = torch.randn(3, 4, HIDDEN, generator=torch.Generator().manual_seed(1))
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]])
@@ -38,10 +37,36 @@ def test_the_logit_by_hand(tiny_base: Base, pooling: str) -> None:
     module = make_ranking(tiny_base, 2, pooling=pooling)
     w = {name: module.tensors[f"head.{name}"] for name in ("dense.weight", "dense.bias", "out.weight", "out.bias")}
     inner = torch.tanh(pooled_by_hand(pooling) @ w["dense.weight"].T + w["dense.bias"])
-    expected = (inner @ w["out.weight"].T + w["out.bias"])[:, 0]
+    expected = inner @ w["out.weight"].T + w["out.bias"]
     head = build_ranking_head(module, HIDDEN)
     torch.testing.assert_close(head(STATES, MASK, SIDES), expected)
+    assert expected.shape == (3, 1)
+    torch.testing.assert_close(relevance(head(STATES, MASK, SIDES)), expected[:, 0])
     assert not any(parameter.requires_grad for parameter in head.parameters())
+
+
+def test_two_labels_are_irrelevant_and_relevant(tiny_base: Base) -> None:
+    ranking = make_ranking(tiny_base, 2)
+    generator = torch.Generator().manual_seed(7)
+    out = {"head.out.weight": torch.randn(2, HIDDEN, generator=generator), "head.out.bias": torch.tensor([0.5, -1.0])}
+    head = build_ranking_head(changed_module(ranking, {**ranking.tensors, **out}), HIDDEN)
+    logits = head(STATES, MASK, SIDES)
+    assert logits.shape == (3, 2)
+    probabilities = logits.softmax(1)
+    torch.testing.assert_close(relevance(logits), (probabilities[:, 1] / probabilities[:, 0]).log())
+    assert (relevance(logits) - logits[:, 1]).abs().max() > 0.1
+
+
+def test_a_head_without_its_first_layer_waits_for_the_encoders(tiny_base: Base) -> None:
+    ranking = make_ranking(tiny_base, 2)
+    static = {name: tensor for name, tensor in ranking.tensors.items() if not name.startswith("head.dense.")}
+    head = build_ranking_head(changed_module(ranking, static), HIDDEN)
+    assert head.dense is None
+    with pytest.raises(RuntimeError, match="the head's first layer, the encoder's pooler, was not put in place"):
+        head(STATES, MASK, SIDES)
+    whole = build_ranking_head(ranking, HIDDEN)
+    head.dense = whole.dense
+    assert torch.equal(head(STATES, MASK, SIDES), whole(STATES, MASK, SIDES))
 
 
 def test_logits_are_float32_whatever_comes_in(tiny_base: Base) -> None:
@@ -61,26 +86,25 @@ def test_padding_does_not_matter(tiny_base: Base, pooling: str) -> None:
 
 
 def test_heads_that_do_not_fit_are_refused(tiny_base: Base) -> None:
-    with pytest.raises(XlrankError, match="has no relevance head for hidden size 32"):
+    with pytest.raises(XlrankError, match="module 'language/ky' has no relevance head with 1 or 2 labels"):
         build_ranking_head(make_adapter(tiny_base, "ky", 1), HIDDEN)
     ranking = make_ranking(tiny_base, 1)
     with pytest.raises(XlrankError, match="has no relevance head for hidden size 48"):
         build_ranking_head(ranking, 48)
     fewer = {name: tensor for name, tensor in ranking.tensors.items() if name != "head.out.bias"}
-    lacking = Module.create(
-        fewer, name="x", kind="adapter", role="ranking", language="en", base=ranking.base, config=ranking.config
-    )
     with pytest.raises(XlrankError, match="module 'x' has no relevance head"):
-        build_ranking_head(lacking, HIDDEN)
+        build_ranking_head(changed_module(ranking, fewer, name="x"), HIDDEN)
+    three = {**ranking.tensors, "head.out.weight": torch.zeros(3, HIDDEN), "head.out.bias": torch.zeros(3)}
+    with pytest.raises(XlrankError, match="module 'x' has no relevance head with 1 or 2 labels"):
+        build_ranking_head(changed_module(ranking, three, name="x"), HIDDEN)
 
 
 def test_a_fresh_match_head_orders_as_the_cosine_does() -> None:
     head = RankingHead(HIDDEN, "match")
     query = torch.randn(HIDDEN, generator=torch.Generator().manual_seed(2))
     documents = [query + 0.3 * noise * torch.randn(HIDDEN, generator=torch.Generator().manual_seed(3)) for noise in range(5)]
-    logits = head(
-        torch.stack([torch.stack([query, document]) for document in documents]), torch.ones(5, 2), torch.tensor([[0, 1]] * 5)
-    )
+    states = torch.stack([torch.stack([query, document]) for document in documents])
+    logits = relevance(head(states, torch.ones(5, 2), torch.tensor([[0, 1]] * 5)))
     assert logits.argsort(descending=True).tolist() == list(range(5))
 
 

@@ -153,7 +153,7 @@ def test_a_card_that_lacks_a_field_is_refused(folder: Path, key: str) -> None:
         Module.load(edited(folder, lambda card: card.pop(key)))
 
 
-@pytest.mark.parametrize("change", [{"kind": "lora"}, {"role": "other"}, {"format": 2}, {"kind": ["adapter"]}, {"format": "1"}])
+@pytest.mark.parametrize("change", [{"kind": "prefix"}, {"role": "other"}, {"format": 2}, {"kind": ["adapter"]}, {"format": "1"}])
 def test_unknown_kinds_and_newer_formats_are_refused(folder: Path, change: dict[str, object]) -> None:
     with pytest.raises(XlrankError, match="unknown format, kind or role; made by a newer xlrank"):
         Module.load(edited(folder, lambda card: card.update(change)))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import xlrank
-from tests.conftest import composed_states, make_adapter, make_batch, make_ranking
+from tests.conftest import changed_module, composed_states, make_adapter, make_batch, make_lora, make_mask, make_ranking
 from xlrank.bases import Base
 from xlrank.collections import Collection, Document
 from xlrank.composition import parse
@@ -56,9 +56,11 @@ def test_base_plus_split_plus_rank(tiny_base: Base) -> None:
 def test_scores_are_the_heads_of_the_composed_states(ranker: Ranker) -> None:
     module = list(ranker.composition.leaves())[-1].loaded()
     batch = make_batch(ranker.base, PAIRS)
-    expected = build_ranking_head(module, 32)(
+    logits = build_ranking_head(module, 32)(
         composed_states(ranker.base, ranker.composition, PAIRS), batch.attention_mask, batch.sides
     )
+    assert logits.shape == (len(PAIRS), 1)
+    expected = logits[:, 0]
     scores = ranker.score(PAIRS)
     assert scores.dtype == np.float32
     assert scores.std() > 0.01
@@ -236,9 +238,35 @@ def test_automatic_precision_is_measured_once(tmp_path: Path, monkeypatch: pytes
     assert [torch_dtype(name) for name in ("fp32", "bf16", "int8")] == [torch.float32, torch.bfloat16, torch.float32]
 
 
-def test_a_composition_without_a_ranking_module_on_top_cannot_score(tiny_base: Base) -> None:
+def test_a_head_with_two_labels_scores_the_log_odds(ranker: Ranker) -> None:
+    rank = list(ranker.composition.leaves())[-1].loaded()
+    out = rank.tensors["head.out.weight"]
+    both = {"head.out.weight": torch.cat([-out, out]), "head.out.bias": torch.tensor([1.0, 3.0])}
+    two = changed_module(rank, {**rank.tensors, **both})
+    below = ranker.composition.stages()[0]
+    expected = 2 * (ranker.score(PAIRS) - rank.tensors["head.out.bias"].item()) + 2
+    np.testing.assert_allclose(Ranker(ranker.base, below + two, precision="fp32").score(PAIRS), expected, atol=1e-5)
+
+
+def test_masks_and_loras_rank(tiny_base: Base, ranker: Ranker) -> None:
+    rank = list(ranker.composition.leaves())[-1].loaded()
+    mask, mask2 = make_mask(tiny_base, "ky", 5), make_mask(tiny_base, "en", 6)
+    lora, lora2 = make_lora(tiny_base, "ky", 7), make_lora(tiny_base, "en", 8)
+    rankers = [
+        tiny_base + xlrank.composition.both(query=mask, document=mask2) + rank,
+        tiny_base + xlrank.split(query=lora, document=lora2) + rank,
+        tiny_base + mask + lora + rank,
+    ]
+    scores = [ranker.score(PAIRS), *(other.score(PAIRS) for other in rankers)]
+    assert all(np.abs(one - other).max() > 0.01 for i, one in enumerate(scores) for other in scores[:i])
+    for other, expected in zip(rankers, scores[1:], strict=True):
+        for pair, score in zip(PAIRS[::5], expected[::5], strict=True):
+            np.testing.assert_allclose(other.score([pair])[0], score, atol=1e-5)
+
+
+def test_a_composition_without_a_ranking_module_cannot_score(tiny_base: Base) -> None:
     ky = make_adapter(tiny_base, "ky", 1)
-    with pytest.raises(XlrankError, match="the last stage must be a ranking module"):
+    with pytest.raises(XlrankError, match=r"'language/ky': nothing in it scores relevance; add a ranking module, e\.g\."):
         (tiny_base + ky).score(PAIRS)
 
 
@@ -247,5 +275,7 @@ def test_a_ranker_refuses_foreign_modules_and_names(tiny_base: Base, tiny_xlmr_b
         Ranker(tiny_xlmr_base, make_ranking(tiny_base, 1))
     with pytest.raises(XlrankError, match="was not resolved"):
         Ranker(tiny_base, parse("ky+rank"))
-    with pytest.raises(XlrankError, match="expected a module or a composition, got str"):
+    with pytest.raises(XlrankError, match=r"'ky\+rank' was not resolved to a module; use parse\("):
         Ranker(tiny_base, "ky+rank")  # type: ignore[arg-type]
+    with pytest.raises(XlrankError, match="expected a module or a composition, got int"):
+        Ranker(tiny_base, 3)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def test_only_the_adapter_learns(tiny_base: Base, text: Path, head: Module) -> N
     assert (
         set(one.tensors)
         == set(two.tensors)
-        == set(build_adapter(make_adapter(tiny_base, "ky", 1, reduction_factor=4), 32, 2).state_dict())
+        == set(build_adapter(make_adapter(tiny_base, "ky", 1, reduction_factor=4), (32, 2)).state_dict())
     )
     still = [name for name, tensor in one.tensors.items() if torch.equal(tensor, two.tensors[name])]
     assert still == []
@@ -151,7 +151,7 @@ def test_settings_that_change_the_module_change_the_checkpoints_folder(
 
 
 def model(base: Base, head: Module, adapter_module: Module, support: torch.Tensor) -> MaskedLanguageModel:
-    adapter = build_adapter(adapter_module, 32, 2)
+    adapter = build_adapter(adapter_module, (32, 2))
     words = base.encoder.get_input_embeddings().weight
     return MaskedLanguageModel(trainable(base, adapter), load_mlm_head(head, base), adapter, words, support)
 

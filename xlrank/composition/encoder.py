@@ -1,6 +1,7 @@
 """A composition applied to a base: an encoder of its own that shares the base's weights and never changes them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,68 +9,64 @@ from torch import Tensor, nn
 
 from xlrank.bases import Base
 from xlrank.composition.expression import Composition
+from xlrank.composition.layers import AdaptedEmbeddings, AdaptedOutput, RoutedLora
+from xlrank.composition.plan import Part, Stage, plan
 from xlrank.composition.routing import Routing
-from xlrank.composition.rules import check_kinds
+from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.adapter import Adapter, build_adapter
-from xlrank.modules.full import replaced_parameters
+from xlrank.modules.adapter import Adapter, Bottleneck, Invertible, Sizes, build_adapter
+from xlrank.modules.arithmetic import lora_scaling
+from xlrank.modules.weights import ABSOLUTE, OUTSIDE, edited_parameters
 
-
-class AdaptedOutput(nn.Module):
-    """A layer's output block with a stack of bottlenecks: h <- h + A(LN(h + a)) for each stage, then LN(h + a).
-
-    ``a`` is the attention block's output and LN the layer's own, re-used (Pfeiffer configuration).
-    """
-
-    def __init__(self, inner: nn.Module, stages: Sequence[Sequence[nn.Module]], routing: Routing) -> None:
-        super().__init__()
-        self.inner: Any = inner
-        self.stages = nn.ModuleList(nn.ModuleList(stage) for stage in stages)
-        self.routing = routing
-
-    def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
-        """Map the feed-forward block's inner states and its input [rows, tokens, hidden] to the layer's output."""
-        h = self.inner.dropout(self.inner.dense(hidden_states))
-        for stage in self.stages:
-            h = h + self.routing.apply(list(stage), self.inner.LayerNorm(h + input_tensor))  # type: ignore[call-overload]
-        return self.inner.LayerNorm(h + input_tensor)  # type: ignore[no-any-return]
-
-
-class AdaptedEmbeddings(nn.Module):
-    """The embeddings followed by the invertible adapters of the lowest stage, each token's own."""
-
-    def __init__(self, inner: nn.Module, invertibles: Sequence[nn.Module], routing: Routing) -> None:
-        super().__init__()
-        self.inner: Any = inner
-        self.invertibles = nn.ModuleList(invertibles)
-        self.routing = routing
-
-    def forward(self, *args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - passes on the embeddings' own arguments
-        """The embeddings' output, transformed."""
-        return self.routing.apply(list(self.invertibles), self.inner(*args, **kwargs))
+AdapterStage = Sequence[Adapter]
 
 
 class ComposedEncoder(nn.Module):
-    """A base with stages of adapters and, for full fine-tuning, replaced weights."""
+    """A base with edited weights and stages of adapters.
+
+    Args:
+        base: gives structure and shared weights.
+        stages: adapters, the lowest stage first; one a stage, or the query side's and the document side's.
+        edited: parameters of its own, by name.
+        dtype: of all weights.
+        reference: the lowest stage's first invertible block applies to all tokens, as in the original.
+    """
 
     def __init__(
         self,
         base: Base,
-        stages: Sequence[Sequence[Adapter]],
-        replaced: Mapping[str, Tensor] | None = None,
+        stages: Sequence[AdapterStage] = (),
+        edited: Mapping[str, Tensor] | None = None,
         dtype: torch.dtype = torch.float32,
+        *,
+        reference: bool = False,
     ) -> None:
         super().__init__()
         self.routing = Routing()
-        self.encoder: Any = base.copy_encoder(replaced or {}, dtype)
+        self.encoder: Any = base.copy_encoder(edited or {}, dtype)
         for adapter in (adapter for stage in stages for adapter in stage):
             adapter.to(dtype)
         for i, layer in enumerate(self.encoder.encoder.layer):
-            if stages:
-                layer.output = AdaptedOutput(layer.output, [[a.layer[i] for a in stage] for stage in stages], self.routing)
-        invertibles = [adapter.invertible or nn.Identity() for adapter in stages[0]] if stages else []
-        if any(not isinstance(block, nn.Identity) for block in invertibles):
-            self.encoder.embeddings = AdaptedEmbeddings(self.encoder.embeddings, invertibles, self.routing)
+            for place, block in (("attention", layer.attention), ("layer", layer)):
+                blocks = [[adapter.at(place, i) for adapter in stage] for stage in stages]
+                if any(bottleneck is not None for stage in blocks for bottleneck in stage):
+                    block.output = AdaptedOutput(block.output, blocks, self.routing)
+        self.invertibles = _invertibles(stages, reference=reference)
+        if any(block is not None for block in self.invertibles):
+            self.encoder.embeddings = AdaptedEmbeddings(self.encoder.embeddings, self.invertibles, self.routing)
+
+    def add_updates(self, stage: Stage) -> None:
+        """Put a LoRA for each side beside the linear layers that either of them updates."""
+        layers = {name.removeprefix("A.") for part in stage for name in part.module.tensors if name.startswith("A.")}
+        for name in sorted(layers):
+            parent_name, _, child = name.rpartition(".")
+            parent = self.encoder.get_submodule(parent_name)
+            if isinstance(parent, AdaptedOutput):
+                parent = parent.inner
+            updates = [_low_rank(part.module, name) for part in stage]
+            routed = RoutedLora(getattr(parent, child), updates, self.routing)
+            routed.blocks.to(self.encoder.dtype)
+            setattr(parent, child, routed)
 
     def train(self, mode: bool = True) -> "ComposedEncoder":
         """Stay in evaluation mode: dropout in a frozen encoder would only blur what the modules are to learn."""
@@ -82,25 +79,35 @@ class ComposedEncoder(nn.Module):
         return output.last_hidden_state  # type: ignore[no-any-return]
 
 
-def compose(base: Base, composition: Composition, dtype: torch.dtype = torch.float32) -> ComposedEncoder:
+def compose(
+    base: Base, composition: Composition, dtype: torch.dtype = torch.float32, *, reference: bool = False
+) -> ComposedEncoder:
     """Apply a resolved composition to a base, with all weights in ``dtype``.
+
+    Args:
+        base: the encoder.
+        composition: with all modules loaded.
+        dtype: of the composed encoder's weights.
+        reference: behave as the original code: in a split the query side's invertible block and layer-norm options apply to
+            all tokens, and ``both`` adds one mask twice when it stands on both sides.
 
     Raises:
         XlrankError: a module belongs to another base, or the parts cannot be combined.
     """
-    check_kinds(composition)
-    stages: list[list[Adapter]] = []
-    replaced: dict[str, Tensor] = {}
+    wanted = plan(composition, reference=reference)
+    for module in wanted.modules:
+        module.check_base(base)
     sizes = (int(base.config.hidden_size), int(base.config.num_hidden_layers))
-    for stage in composition.stages():
-        modules = [leaf.loaded() for leaf in stage.leaves()]
-        for module in modules:
-            module.check_base(base)
-        if modules[0].kind == "full":
-            replaced = replaced_parameters(modules[0], base)
-        else:
-            stages.append([build_adapter(module, *sizes) for module in modules])
-    return ComposedEncoder(base, stages, replaced, dtype)
+    stages = [[_adapter(part, sizes) for part in stage] for stage in wanted.adapters]
+    _check_parallel(stages, composition)
+    if reference:
+        stages = [_first_rules(stage) for stage in stages]
+    encoder = ComposedEncoder(base, stages, edited_parameters(wanted.edits, base), dtype, reference=reference)
+    for updates in wanted.updates:
+        for part in updates:
+            _check_updates(part.module, base)
+        encoder.add_updates(updates)
+    return encoder
 
 
 def trainable(base: Base, adapter: Adapter, below: Sequence[Module] = ()) -> ComposedEncoder:
@@ -108,4 +115,65 @@ def trainable(base: Base, adapter: Adapter, below: Sequence[Module] = ()) -> Com
     sizes = (int(base.config.hidden_size), int(base.config.num_hidden_layers))
     for module in below:
         module.check_base(base)
-    return ComposedEncoder(base, [*([build_adapter(module, *sizes)] for module in below), [adapter]])
+    return ComposedEncoder(base, [*([build_adapter(module, sizes)] for module in below), [adapter]])
+
+
+def _invertibles(stages: Sequence[AdapterStage], *, reference: bool) -> list[Invertible | None]:
+    """The lowest stage's invertible blocks; those of higher stages have no place, the embeddings are passed once."""
+    blocks = [adapter.invertible for adapter in stages[0]] if stages else []
+    return blocks[:1] if reference else blocks
+
+
+def _adapter(part: Part, sizes: Sizes) -> Adapter:
+    adapter = build_adapter(part.module, sizes)
+    if not part.invertible:
+        adapter.invertible = None
+    outside = sorted(layer for layer in part.dropped if not 0 <= layer < sizes[1])
+    if outside:
+        raise XlrankError(f"drop: layer {outside[0]} does not exist; the base has layers 0 to {sizes[1] - 1}")
+    for blocks in (adapter.attention, adapter.layer):
+        for layer in part.dropped:
+            if str(layer) in blocks:  # type: ignore[operator]
+                del blocks[str(layer)]  # type: ignore[operator, union-attr]
+    return adapter
+
+
+def _check_parallel(stages: Sequence[AdapterStage], composition: Composition) -> None:
+    if len(stages) > 1 and any(adapter.config.parallel for stage in stages for adapter in stage):
+        raise XlrankError(
+            f"composition {composition}: a parallel adapter reads its block's input, so it cannot be stacked with others"
+        )
+
+
+def _check_updates(module: Module, base: Base) -> None:
+    """Refuse a LoRA that cannot differ from token to token."""
+    edited_parameters([module], base)  # refuses layers that the base lacks or has in other sizes
+    whole = next((name for name in module.tensors if name.startswith(ABSOLUTE) and not name.startswith(OUTSIDE)), None)
+    if whole:
+        raise XlrankError(
+            f"split: {module.name!r} holds {whole!r}, a whole parameter that all tokens share; use it without split"
+        )
+    pooler = next((name.removeprefix("A.") for name in module.tensors if name.startswith("A.pooler.")), None)
+    if pooler:
+        raise XlrankError(f"split: {module.name!r} updates {pooler!r}, which sees no document; use it without split")
+
+
+def _first_rules(stage: AdapterStage) -> list[Adapter]:
+    """The original asks only the first side's adapter whether layer norm and residual come before the bottleneck."""
+    first = stage[0].config
+    if any(adapter.config.leave_out != first.leave_out for adapter in stage[1:]):
+        raise XlrankError(
+            "reference mode: the original cannot split adapters that leave out different layers; use the default mode"
+        )
+    for adapter in stage[1:]:
+        for bottleneck in (module for module in adapter.modules() if isinstance(module, Bottleneck)):
+            bottleneck.config = replace(
+                bottleneck.config, original_ln_before=first.original_ln_before, residual_before_ln=first.residual_before_ln
+            )
+    return list(stage)
+
+
+def _low_rank(module: Module, layer: str) -> tuple[Tensor, Tensor, float] | None:
+    if f"A.{layer}" not in module.tensors:
+        return None
+    return module.tensors[f"A.{layer}"], module.tensors[f"B.{layer}"], lora_scaling(module, layer)

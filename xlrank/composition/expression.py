@@ -1,4 +1,4 @@
-"""The algebra of compositions as plain data: which module applies to which tokens.
+"""The algebra of compositions as plain data: which modules apply to which tokens, and in what mixture.
 
 ``split(ky,en)+rank`` reads: on every layer first a language module, ``ky`` for the tokens of the query's side and ``en`` for
 those of the document's, then the module ``rank`` for all tokens. Compositions are frozen, hashable, and print as they parse.
@@ -17,7 +17,7 @@ Resolver = Callable[[str], "Leaf"]
 
 @dataclass(frozen=True)
 class Composition:
-    """Base of the three nodes; ``+`` stacks, the left operand below the right one."""
+    """Base of all nodes; ``+`` stacks, the left operand below the right one."""
 
     def __add__(self, other: Composition | Module) -> Composition:
         return Stack((*self.stages(), *as_composition(other).stages()))
@@ -26,14 +26,22 @@ class Composition:
         """The stacked parts, the lowest first."""
         return (self,)
 
+    def children(self) -> tuple[Composition, ...]:
+        """The nodes that this one is made of."""
+        return ()
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """The same node over other children."""
+        raise XlrankError(f"composition: {self} has no parts")
+
     def leaves(self) -> Iterator[Leaf]:
         """The leaves from left to right."""
-        for stage in self.stages():
-            yield from stage.leaves()
+        for child in self.children():
+            yield from child.leaves()
 
     def resolve(self, resolver: Resolver) -> Composition:
         """The same composition with every leaf that has no module replaced by ``resolver(name)``."""
-        return Stack(tuple(stage.resolve(resolver) for stage in self.stages()))
+        return self.with_children(tuple(child.resolve(resolver) for child in self.children()))
 
 
 @dataclass(frozen=True)
@@ -78,29 +86,6 @@ class Leaf(Composition):
 
 
 @dataclass(frozen=True)
-class Split(Composition):
-    """Each token gets the module of its side: [CLS], query and first [SEP] the query's, the rest the document's."""
-
-    query: Leaf
-    document: Leaf
-
-    def leaves(self) -> Iterator[Leaf]:
-        """The query's leaf, then the document's."""
-        yield self.query
-        yield self.document
-
-    def resolve(self, resolver: Resolver) -> Composition:
-        """Both sides resolved."""
-        query, document = self.query.resolve(resolver), self.document.resolve(resolver)
-        if not isinstance(query, Leaf) or not isinstance(document, Leaf):
-            raise XlrankError(f"composition: the sides of {self} must each be one module")
-        return Split(query, document)
-
-    def __str__(self) -> str:
-        return f"split({self.query},{self.document})"
-
-
-@dataclass(frozen=True)
 class Stack(Composition):
     """Stages applied one after the other on every layer, the lowest first."""
 
@@ -110,31 +95,180 @@ class Stack(Composition):
         """The parts."""
         return self.parts
 
+    def children(self) -> tuple[Composition, ...]:
+        """The parts."""
+        return self.parts
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """A stack of other parts."""
+        return Stack(tuple(stage for child in children for stage in child.stages()))
+
     def __str__(self) -> str:
         return "+".join(str(part) for part in self.parts)
 
 
-def as_composition(value: Composition | Module) -> Composition:
-    """A module as a composition of one leaf; a composition as it is.
+@dataclass(frozen=True)
+class _Pair(Composition):
+    query: Composition
+    document: Composition
+
+    def children(self) -> tuple[Composition, ...]:
+        """The query's side, then the document's."""
+        return self.query, self.document
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """The same node over other sides."""
+        return type(self)(*children)
+
+
+@dataclass(frozen=True)
+class Split(_Pair):
+    """Each token gets the module of its side: [CLS], query and first [SEP] the query's, the rest the document's."""
+
+    def __str__(self) -> str:
+        return f"split({self.query},{self.document})"
+
+
+@dataclass(frozen=True)
+class Both(_Pair):
+    """The sum of two sparse masks (LM^both); one mask on both sides counts once, except in reference mode."""
+
+    def __str__(self) -> str:
+        return f"both({self.query},{self.document})"
+
+
+@dataclass(frozen=True)
+class Average(Composition):
+    """The mean of modules of one kind: of the weights of adapters, of the differences that masks and LoRAs make."""
+
+    parts: tuple[Composition, ...]
+
+    def children(self) -> tuple[Composition, ...]:
+        """The parts."""
+        return self.parts
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """The mean of other parts."""
+        return Average(children)
+
+    def __str__(self) -> str:
+        return f"average({','.join(str(part) for part in self.parts)})"
+
+
+@dataclass(frozen=True)
+class Subtract(Composition):
+    """The differences that one mask or LoRA makes less those of another (task arithmetic)."""
+
+    part: Composition
+    less: Composition
+
+    def children(self) -> tuple[Composition, ...]:
+        """The minuend, then the subtrahend."""
+        return self.part, self.less
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """The same of others."""
+        return Subtract(*children)
+
+    def __str__(self) -> str:
+        return f"subtract({self.part},{self.less})"
+
+
+@dataclass(frozen=True)
+class _Changed(Composition):
+    part: Composition
+
+    def children(self) -> tuple[Composition, ...]:
+        """The one part."""
+        return (self.part,)
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """The same change to another part."""
+        return replace(self, part=children[0])
+
+
+@dataclass(frozen=True)
+class Scale(_Changed):
+    """A module's effect times a factor."""
+
+    factor: float
+
+    def __str__(self) -> str:
+        # All digits, as two factors must never print alike; without a plus sign, which would stack.
+        return f"scale({self.part},{repr(float(self.factor)).removesuffix('.0').replace('e+', 'e')})"
+
+
+@dataclass(frozen=True)
+class WithoutInvertible(_Changed):
+    """A language adapter without its invertible block (the paper's -INV)."""
+
+    def __str__(self) -> str:
+        return f"noinv({self.part})"
+
+
+@dataclass(frozen=True)
+class Drop(_Changed):
+    """A module that is left out of some layers, numbered from 0 (AdapterDrop; Rücklé et al., EMNLP 2021)."""
+
+    layers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"drop({self.part},{','.join(map(str, self.layers))})"
+
+
+def as_composition(value: Composition | Module | str) -> Composition:
+    """A module as a composition of one leaf; a name as a leaf to resolve; a composition as it is.
 
     Raises:
-        XlrankError: the value is neither.
+        XlrankError: the value is none of these.
     """
     if isinstance(value, Module):
         return Leaf(value.name, value)
+    if isinstance(value, str):
+        return Leaf(value)
     if isinstance(value, Composition):
         return value
     raise XlrankError(f"composition: expected a module or a composition, got {type(value).__name__}")
 
 
-def split(*, query: Module | str, document: Module | str) -> Composition:
+Part = Module | Composition | str
+
+
+def split(*, query: Part, document: Part) -> Composition:
     """Compose two language modules so that each token gets its own side's (paper, section 3.3, LA^Split).
 
     Args:
         query: module or name for [CLS], the query's tokens and the first [SEP].
         document: module or name for the document's tokens and the last [SEP].
     """
-    sides = [Leaf(side) if isinstance(side, str) else as_composition(side) for side in (query, document)]
-    if not isinstance(sides[0], Leaf) or not isinstance(sides[1], Leaf):
-        raise XlrankError("split: each side must be one module")
-    return Split(sides[0], sides[1])
+    return Split(as_composition(query), as_composition(document))
+
+
+def both(*, query: Part, document: Part) -> Composition:
+    """Add the masks of both sides' languages (paper, section 3.3, LM^both)."""
+    return Both(as_composition(query), as_composition(document))
+
+
+def average(*parts: Part) -> Composition:
+    """The mean of modules of one kind."""
+    return Average(tuple(as_composition(part) for part in parts))
+
+
+def scale(part: Part, factor: float) -> Composition:
+    """A module's effect times ``factor``."""
+    return Scale(as_composition(part), factor)
+
+
+def subtract(part: Part, less: Part) -> Composition:
+    """The differences of one mask or LoRA less those of another."""
+    return Subtract(as_composition(part), as_composition(less))
+
+
+def without_invertible(part: Part) -> Composition:
+    """A language adapter without its invertible block."""
+    return WithoutInvertible(as_composition(part))
+
+
+def drop(part: Part, *layers: int) -> Composition:
+    """A module left out of the given layers, numbered from 0."""
+    return Drop(as_composition(part), layers)

@@ -1,18 +1,44 @@
 """Composition expressions as text: ``split(ky,en)+rank``.
 
-Grammar: ``stack = stage ('+' stage)*``; ``stage = 'split(' name ',' name ')' | name``; ``name = module['~'stand-in]``. A name is
-a language code, the id of a shipped module, a folder, or one of the words ``query`` and ``document``, which mean the
-language of that side; ``rank`` is short for ``ranking/en`` and ``monobert`` for ``ranking/monobert``.
+Grammar: ``expression = term ('+' term)*``; ``term = function '(' arguments ')' | name``;
+``name = module['~'stand-in]``. A name is a language code, the id of a shipped module, a folder, or one of the words
+``query`` and ``document``, which mean the language of that side; ``rank`` is short for
+``ranking/en`` and ``monobert`` for ``ranking/monobert``. The functions are
+the nodes of :mod:`xlrank.composition.expression`: split, both, average, subtract, scale(x,0.5), noinv, drop(x,0,1).
 """
 
 import re
+from collections.abc import Callable
 
-from xlrank.composition.expression import Composition, Leaf, Split, Stack
+from xlrank.composition.expression import (
+    Average,
+    Both,
+    Composition,
+    Drop,
+    Leaf,
+    Scale,
+    Split,
+    Stack,
+    Subtract,
+    WithoutInvertible,
+)
 from xlrank.errors import XlrankError
 
 NAME = re.compile(r"[\w./\-@:]+(~[\w./\-@:]+)?")
 TOKEN = re.compile(rf"\s*({NAME.pattern}|[(),+])")
 EXAMPLE = "for example split(ky,en)+rank, query+rank or monobert"
+
+Arguments = list[Composition]
+FUNCTIONS: dict[str, tuple[int, int, Callable[[Arguments], Composition]]] = {
+    "split": (2, 2, lambda a: Split(a[0], a[1])),
+    "both": (2, 2, lambda a: Both(a[0], a[1])),
+    "average": (2, 99, lambda a: Average(tuple(a))),
+    "subtract": (2, 2, lambda a: Subtract(a[0], a[1])),
+    "scale": (2, 2, lambda a: Scale(a[0], float(str(a[1])))),
+    "noinv": (1, 1, lambda a: WithoutInvertible(a[0])),
+    "drop": (2, 99, lambda a: Drop(a[0], tuple(int(str(layer)) for layer in a[1:]))),
+}
+"""Least and most arguments of each function, and what it makes of them."""
 
 
 def parse(text: str) -> Composition:
@@ -21,7 +47,7 @@ def parse(text: str) -> Composition:
     Raises:
         XlrankError: not an expression; the message points at the place.
     """
-    return _Parser(text).stack()
+    return _Parser(text).whole()
 
 
 class _Parser:
@@ -40,43 +66,49 @@ class _Parser:
     def failure(self, problem: str, at: int) -> XlrankError:
         return XlrankError(f"composition {self.text!r}: {problem} at character {at + 1}; expected {EXAMPLE}")
 
-    def stack(self) -> Composition:
-        stages = [self.stage()]
-        while self.tokens[0][0] == "+":
-            self.tokens.pop(0)
-            stages.append(self.stage())
+    def whole(self) -> Composition:
+        found = self.expression()
         if self.tokens[0][0]:
             raise self.failure(f"unexpected {self.tokens[0][0]!r}", self.tokens[0][1])
-        return Stack(tuple(stages))
+        return Stack(found.stages())
 
-    def stage(self) -> Composition:
-        at = self.tokens[0][1]
-        name = self.name()
-        if self.tokens[0][0] != "(":
-            return leaf(name)
-        if name != "split":
-            raise self.failure(f"unknown operator {name!r} (known: split)", at)
-        self.expect("(")
-        query = leaf(self.name())
-        self.expect(",")
-        document = leaf(self.name())
-        self.expect(")")
-        return Split(query, document)
+    def expression(self) -> Composition:
+        stages = [self.term()]
+        while self.tokens[0][0] == "+":
+            self.tokens.pop(0)
+            stages.append(self.term())
+        return stages[0] if len(stages) == 1 else Stack(tuple(stages))
 
-    def name(self) -> str:
+    def term(self) -> Composition:
         token, at = self.tokens[0]
         if not NAME.fullmatch(token):
             raise self.failure(f"expected a module's name, got {token!r}" if token else "a module's name is missing", at)
-        return self.tokens.pop(0)[0]
+        self.tokens.pop(0)
+        if self.tokens[0][0] != "(":
+            name, _, stand_in = token.partition("~")
+            return Leaf(name, stand_in=stand_in or None)
+        if token not in FUNCTIONS:
+            raise self.failure(f"unknown function {token!r} (known: {', '.join(FUNCTIONS)})", at)
+        return self.call(token, at)
+
+    def call(self, function: str, at: int) -> Composition:
+        self.expect("(")
+        arguments = [self.expression()]
+        while self.tokens[0][0] == ",":
+            self.tokens.pop(0)
+            arguments.append(self.expression())
+        self.expect(")")
+        least, most, make = FUNCTIONS[function]
+        if not least <= len(arguments) <= most:
+            wanted = str(least) if least == most else f"{least} or more"
+            raise self.failure(f"{function} takes {wanted} arguments, got {len(arguments)},", at)
+        try:
+            return make(arguments)
+        except ValueError:
+            raise self.failure(f"{function} takes a number after the module,", at) from None
 
     def expect(self, symbol: str) -> None:
         token, at = self.tokens[0]
         if token != symbol:
             raise self.failure(f"expected {symbol!r}, got {token!r}" if token else f"{symbol!r} is missing", at)
         self.tokens.pop(0)
-
-
-def leaf(name: str) -> Leaf:
-    """A leaf from ``name`` or ``name~stand-in``."""
-    name, _, stand_in = name.partition("~")
-    return Leaf(name, stand_in=stand_in or None)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from xlrank.bases import Base
     from xlrank.composition import Composition
 
-Kind = Literal["adapter", "full", "head"]
+Kind = Literal["adapter", "mask", "lora", "full", "head"]
 Role = Literal["language", "ranking", "head"]
-KINDS: tuple[Kind, ...] = ("adapter", "full", "head")
+KINDS: tuple[Kind, ...] = ("adapter", "mask", "lora", "full", "head")
 ROLES: tuple[Role, ...] = ("language", "ranking", "head")
 FORMAT = 1
 CARD, TENSORS = "module.json", "module.safetensors"
@@ -43,7 +43,7 @@ class Module:
 
     Attributes:
         name: the id or path it was loaded from, as printed in compositions.
-        kind: how it changes the encoder (``adapter``, ``full``, ``head``).
+        kind: how it changes the encoder: ``adapter``, ``mask``, ``lora``, ``full``; or ``head``.
         role: ``language``, ``ranking`` or ``head``.
         language: the language it was trained on (ISO 639-1), or None.
         base: the base it belongs to.

@@ -18,7 +18,7 @@ from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
 from xlrank.modules import BaseReference, Module
 from xlrank.modules.adapter import Adapter, AdapterConfig
-from xlrank.modules.head import PREFIX, RankingHead
+from xlrank.modules.head import PREFIX, RankingHead, relevance
 from xlrank.ranking.pairs import PairEncoder
 from xlrank.training.loop import Learner, Settings, train
 from xlrank.training.pairs import Group, read_groups
@@ -42,7 +42,7 @@ class RankingModel(Learner):
     ) -> dict[str, Tensor]:
         """Loss over rows [rows, tokens] that form groups of ``group`` documents; labels [groups]: which one is relevant."""
         states = self.composed(input_ids, attention_mask, token_type_ids, sides)
-        logits = self.head(states, attention_mask, sides).view(-1, self.group)
+        logits = relevance(self.head(states, attention_mask, sides)).view(-1, self.group)
         if self.loss == "bce":
             targets = nn.functional.one_hot(labels, self.group).to(logits.dtype)
             return {"loss": nn.functional.binary_cross_entropy_with_logits(logits, targets)}

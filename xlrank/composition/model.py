@@ -1,0 +1,115 @@
+"""A composed model: encoder and head, from word pieces to logits."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xlrank.bases import Base
+from xlrank.composition.encoder import compose
+from xlrank.composition.expression import Composition
+from xlrank.composition.plan import plan
+from xlrank.errors import XlrankError
+from xlrank.modules import Module
+from xlrank.modules.head import MlmHead, RankingHead, build_mlm_head, build_ranking_head
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model gives for a batch.
+
+    Attributes:
+        logits: float32 [rows, labels] of a relevance head, or [rows, tokens, vocabulary] of a prediction head.
+        last_hidden_state: [rows, tokens, hidden].
+    """
+
+    logits: Tensor
+    last_hidden_state: Tensor
+
+
+class RelevanceModel(nn.Module):
+    """Composed encoder with the relevance head of its highest module that has one, else the base's own.
+
+    Args:
+        base: the encoder.
+        composition: resolved; None for the base as it is.
+        dtype: of the encoder's weights; the head is float32.
+        reference: see :func:`~xlrank.composition.encoder.compose`.
+
+    Raises:
+        XlrankError: neither a module nor the base has a relevance head, or the composition cannot be applied.
+    """
+
+    def __init__(
+        self, base: Base, composition: Composition, dtype: torch.dtype = torch.float32, *, reference: bool = False
+    ) -> None:
+        super().__init__()
+        self.head: RankingHead = build_ranking_head(head_source(base, composition), int(base.config.hidden_size))
+        self.encoder = compose(base, composition, dtype, reference=reference).eval()
+        if self.head.dense is None:
+            self.head.dense = _pooler(self.encoder.encoder, base)
+
+    @torch.inference_mode()
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor) -> Output:
+        """Logits and hidden states of a batch; all arguments are integers [rows, tokens]."""
+        states = self.encoder(input_ids, attention_mask, token_type_ids, sides)
+        return Output(self.head(states, attention_mask, sides), states)
+
+
+class PredictionModel(nn.Module):
+    """Composed encoder with a masked-language-model head, the invertible adapter's inverse in front of the decoder.
+
+    Args:
+        base: the encoder; a checkpoint with a prediction head.
+        composition: resolved; absolute values of the head in it replace the base's.
+        inverse: whether the inverse is applied (AdapterHub's plain model class forgets it).
+    """
+
+    def __init__(self, base: Base, composition: Composition, *, inverse: bool = True) -> None:
+        super().__init__()
+        self.encoder = compose(base, composition).eval()
+        modules = plan(composition).modules
+        self.head: MlmHead = build_mlm_head([base.head_tensors, *(module.tensors for module in modules)], base)
+        embeddings = self.encoder.encoder.embeddings
+        words: Tensor = getattr(embeddings, "inner", embeddings).word_embeddings.weight
+        self.decoder = self.head.decoder if self.head.decoder is not None else words
+        self.inverse = inverse
+
+    @torch.inference_mode()
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor) -> Output:
+        """Logits over the vocabulary for every token."""
+        states = self.encoder(input_ids, attention_mask, token_type_ids, sides)
+        vectors = self.head.transform(states)
+        blocks = self.encoder.invertibles
+        if self.inverse and any(block is not None for block in blocks):
+            routing = self.encoder.routing
+            vectors = routing.apply(blocks, lambda block, x: x[0] if block is None else block.inverse(x[0]), vectors)
+        return Output(nn.functional.linear(vectors, self.decoder, self.head.bias), states)
+
+
+def head_source(base: Base, composition: Composition) -> Module:
+    """The module whose relevance head a composition uses: its highest with one, else the base's own as a module.
+
+    Raises:
+        XlrankError: there is no relevance head.
+    """
+    # The mode does not matter here, and the reference's takes more.
+    for module in reversed(plan(composition, reference=True).modules):
+        if "head.out.weight" in module.tensors:
+            return module
+    if "head.out.weight" in base.head_tensors:
+        return base.own_head
+    raise XlrankError(
+        f"composition {str(composition)!r}: nothing in it scores relevance; add a ranking module, e.g. {composition}+rank"
+    )
+
+
+def _pooler(encoder: nn.Module, base: Base) -> nn.Linear:
+    pooler = getattr(encoder, "pooler", None)
+    if pooler is None:
+        raise XlrankError(
+            f"base {base.name!r} has no pooler, which the relevance head needs; use a head with a first layer of its own"
+        )
+    dense = nn.Linear(pooler.dense.in_features, pooler.dense.out_features)
+    dense.load_state_dict({name: tensor.float() for name, tensor in pooler.dense.state_dict().items()})
+    return dense.requires_grad_(requires_grad=False)

@@ -1,0 +1,153 @@
+"""What a composition asks of an encoder: edits of its weights, stages of adapters, and low-rank updates by side."""
+
+from dataclasses import dataclass, field, replace
+
+from xlrank.composition.expression import (
+    Average,
+    Both,
+    Composition,
+    Drop,
+    Leaf,
+    Scale,
+    Split,
+    Stack,
+    Subtract,
+    WithoutInvertible,
+)
+from xlrank.errors import XlrankError
+from xlrank.modules import Module
+from xlrank.modules.arithmetic import averaged, scaled, subtracted
+from xlrank.modules.weights import WEIGHT_KINDS
+
+
+@dataclass(frozen=True)
+class Part:
+    """A module as one stage uses it.
+
+    Attributes:
+        module: the module, or what arithmetic made of several.
+        invertible: whether its invertible block is used.
+        dropped: layers in which it is left out.
+    """
+
+    module: Module
+    invertible: bool = True
+    dropped: frozenset[int] = frozenset()
+
+
+Stage = tuple[Part, ...]
+"""One part for all tokens, or the query side's and the document side's."""
+
+
+@dataclass
+class Plan:
+    """A composition, sorted by how it takes effect.
+
+    Attributes:
+        edits: modules that change weights for all tokens, in order.
+        adapters: stages of adapters, the lowest first.
+        updates: stages of LoRAs that differ by side.
+        modules: all modules in order.
+    """
+
+    edits: list[Module] = field(default_factory=list)
+    adapters: list[Stage] = field(default_factory=list)
+    updates: list[Stage] = field(default_factory=list)
+    modules: list[Module] = field(default_factory=list)
+
+
+def plan(composition: Composition, *, reference: bool = False) -> Plan:
+    """Sort a resolved composition's stages.
+
+    Args:
+        composition: with all modules loaded.
+        reference: ``both`` adds one mask twice when it stands on both sides, as the original did.
+
+    Raises:
+        XlrankError: modules are combined in a way that has no meaning; the message says why.
+    """
+    result = Plan()
+    for stage in _stages(composition, reference):
+        modules = [part.module for part in stage]
+        result.modules += modules
+        kinds = {module.kind for module in modules}
+        if "head" in kinds:
+            raise XlrankError(f"composition {composition}: {modules[0].name!r} is a head, which changes no layer; leave it out")
+        if len(kinds) > 1:
+            raise XlrankError(
+                f"composition {composition}: the two sides of a split must be of one kind, they are {sorted(kinds)}"
+            )
+        if kinds == {"adapter"}:
+            _check_invertible(result, stage, reference)
+            result.adapters.append(stage)
+        elif len(stage) == 1:
+            _add_edit(result, modules[0])
+        elif kinds == {"lora"}:
+            result.updates.append(stage)
+        else:
+            raise XlrankError(
+                f"composition {composition}: a split needs adapters or LoRAs; a {modules[0].kind} module changes the weights "
+                "that all tokens share (both(…) adds two masks)"
+            )
+    return result
+
+
+def _check_invertible(result: Plan, stage: Stage, reference: bool) -> None:
+    above = next((part.module for part in stage if part.invertible and part.module.config.get("invertible")), None)
+    if result.adapters and above is not None and not reference:
+        raise XlrankError(f"composition: {above.name!r} has an invertible adapter, which works on the embeddings; put it lowest")
+
+
+def _add_edit(result: Plan, module: Module) -> None:
+    if module.kind == "full" and module.config.get("values") == "absolute" and result.edits:
+        raise XlrankError(
+            f"composition: {module.name!r} replaces the encoder's weights and would undo {result.edits[-1].name!r} below it"
+        )
+    result.edits.append(module)
+
+
+def _stages(node: Composition, reference: bool) -> list[Stage]:
+    if isinstance(node, Stack):
+        return [stage for part in node.parts for stage in _stages(part, reference)]
+    if isinstance(node, Split):
+        return [(_part(node.query), _part(node.document))]
+    if isinstance(node, Both):
+        parts = [_part(node.query), _part(node.document)]
+        if any(part.module.kind not in ("mask", "lora") for part in parts):
+            raise XlrankError(f"{node}: only masks and LoRAs can be added up; adapters of two languages are combined by split(…)")
+        same = parts[0].module == parts[1].module and not reference
+        return [(part,) for part in (parts[:1] if same else parts)]
+    if isinstance(node, WithoutInvertible):
+        return [tuple(replace(part, invertible=False) for part in stage) for stage in _stages(node.part, reference)]
+    if isinstance(node, Drop):
+        return [tuple(_dropped(part, node) for part in stage) for stage in _stages(node.part, reference)]
+    return [(_part(node),)]
+
+
+def _dropped(part: Part, node: Drop) -> Part:
+    if part.module.kind in WEIGHT_KINDS:
+        raise XlrankError(
+            f"{node}: only adapters can be left out of single layers, {part.module.name!r} is a {part.module.kind} module"
+        )
+    return replace(part, dropped=part.dropped | frozenset(node.layers))
+
+
+def _part(node: Composition) -> Part:
+    """A node that stands for one module."""
+    if isinstance(node, Leaf):
+        return Part(node.loaded())
+    if isinstance(node, WithoutInvertible):
+        return replace(_part(node.part), invertible=False)
+    if isinstance(node, Drop):
+        return _dropped(_part(node.part), node)
+    if isinstance(node, Scale):
+        inner = _part(node.part)
+        return replace(inner, module=scaled(inner.module, node.factor))
+    if isinstance(node, Average):
+        parts = [_part(part) for part in node.parts]
+        if len({(part.invertible, part.dropped) for part in parts}) > 1:
+            raise XlrankError(f"{node}: noinv and drop must hold for all parts alike; put them around it")
+        return replace(parts[0], module=averaged([part.module for part in parts]))
+    if isinstance(node, Subtract):
+        return Part(subtracted(_part(node.part).module, _part(node.less).module))
+    raise XlrankError(f"composition: {node} stands where one module is needed")
