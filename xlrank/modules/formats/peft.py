@@ -1,0 +1,177 @@
+"""LoRA modules of peft (Hu et al., ICLR 2022): ``adapter_config.json`` with ``adapter_model.safetensors`` or ``.bin``."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from xlrank.errors import XlrankError
+from xlrank.files import file_hash, make_folder, replacing, write_json
+from xlrank.modules.formats.files import first_file, read_config, read_tensors
+from xlrank.modules.formats.naming import ABSOLUTE, Names, check_writable
+from xlrank.modules.formats.peft_config import LoraSettings
+from xlrank.modules.module import Module, Role
+
+if TYPE_CHECKING:
+    from xlrank.bases import Base
+
+CONFIG, WEIGHTS, OLD_WEIGHTS = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+WRAPPER = "base_model.model."
+DOWN, UP = ".lora_A.weight", ".lora_B.weight"
+
+
+def read(folder: Path, base: "Base", *, role: Role, language: str | None = None, name: str | None = None) -> Module:
+    """A module of kind ``lora`` from a folder of peft.
+
+    Args:
+        folder: holds ``adapter_config.json`` and the weights.
+        base: the base that the LoRA was learned for.
+        role: ``ranking`` or ``language``.
+        language: code of the language, if it is a language module.
+        name: the module's name; the folder if not given.
+
+    Returns:
+        ``A.{module}`` [r, in], ``B.{module}`` [out, r], ``absolute.{param}``, ``head.*``, float32; config ``scaling`` by module
+        and ``rank`` (a number, or by module where they differ).
+
+    Raises:
+        XlrankError: the files are damaged or hold code, it is no plain LoRA, or it does not fit the base.
+    """
+    folder = Path(folder)
+    settings = LoraSettings.of(read_config(folder / CONFIG), folder / CONFIG)
+    names = Names(base, first_file(folder, (WEIGHTS, OLD_WEIGHTS)))
+    linear = _linear_layers(base)
+    tensors: dict[str, Tensor] = {}
+    scaling: dict[str, float] = {}
+    for key, tensor in sorted(read_tensors(names.path).items()):
+        canonical = _canonical(key, tensor, names, linear)
+        if canonical in tensors:
+            raise names.error(f"holds {canonical!r} twice, with and without the model prefix")
+        tensors[canonical] = tensor
+        if canonical.startswith("A."):
+            module = key.removeprefix(WRAPPER).removesuffix(DOWN)
+            _check_settings(module, int(tensor.shape[0]), settings, names)
+            scaling[canonical.removeprefix("A.")] = settings.scaling_of(module)
+    _check_pairs(tensors, names)
+    ranks = {module: int(tensors[f"A.{module}"].shape[0]) for module in scaling}
+    rank: Any = next(iter(ranks.values())) if len(set(ranks.values())) == 1 else ranks
+    config = {"scaling": scaling, "rank": rank, **names.check_head(tensors, role)}
+    training = {"imported": {"format": "peft", "sha256": file_hash(names.path)}}
+    return names.module(tensors, kind="lora", role=role, language=language, name=name, config=config, training=training)
+
+
+def write(module: Module, folder: Path, base: "Base") -> None:
+    """Write a module of kind ``lora`` so that peft loads it onto transformers' model with a head (keys carry its prefix).
+
+    Raises:
+        XlrankError: the module is of another kind or base, its head is not of the architecture's own form, or the folder cannot
+            be written.
+    """
+    from safetensors.torch import save_file
+
+    check_writable(module, base, "lora", ("A.", "B."))
+    folder = Path(folder)
+    names = Names(base, folder / WEIGHTS)
+    whole = names.foreign(module)
+    tensors = {WRAPPER + name: tensor.clone() for name, tensor in whole.items()}
+    for name, tensor in module.tensors.items():
+        if name.startswith(("A.", "B.")):
+            tensors[WRAPPER + names.prefix + name[2:] + (DOWN if name.startswith("A.") else UP)] = tensor.clone()
+    make_folder(folder)
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
+    write_json(folder / CONFIG, _config(module, sorted(_saved_modules(whole)), base))
+
+
+def _linear_layers(base: "Base") -> dict[str, tuple[int, int]]:
+    """[out, in] of every linear layer of the encoder, by name."""
+    layers = base.encoder.named_modules()
+    return {name: (layer.out_features, layer.in_features) for name, layer in layers if isinstance(layer, nn.Linear)}
+
+
+def _canonical(key: str, tensor: Tensor, names: Names, linear: Mapping[str, tuple[int, int]]) -> str:
+    """The canonical name of one tensor of the file, its shape checked but for the rank."""
+    if not key.startswith(WRAPPER):
+        raise names.error(f"{key[:80]!r} does not start with {WRAPPER!r}; expected weights as peft saves them")
+    name = key.removeprefix(WRAPPER)
+    if not tensor.is_floating_point():
+        raise names.error(f"{key[:80]!r} has no floating values")
+    for end, letter, axis in ((DOWN, "A", 1), (UP, "B", 0)):
+        if name.endswith(end):
+            module = names.strip(name.removesuffix(end))
+            if module not in linear:
+                raise names.error(
+                    f"{name[:80]!r} is for no linear layer of the encoder of base {names.base.name!r}; use its own base"
+                )
+            if tensor.dim() != 2 or tensor.shape[axis] != linear[module][axis] or tensor.shape[1 - axis] < 1:
+                expected = f"[rank, {linear[module][1]}]" if letter == "A" else f"[{linear[module][0]}, rank]"
+                raise names.error(f"{name[:80]!r} has shape {list(tensor.shape)}, expected {expected}; use its own base")
+            return f"{letter}.{module}"
+    if "lora_" in name:
+        raise names.error(f"{name[:80]!r} belongs to a variant of LoRA; only plain LoRA on linear layers can be read")
+    return names.absolute(name, tensor)
+
+
+def _check_settings(module: str, rank: int, settings: LoraSettings, names: Names) -> None:
+    """Refuse weights that the settings give another rank, or no place."""
+    if rank != settings.rank_of(module):
+        raise names.error(f"{module[:80]!r} has rank {rank}, but {CONFIG} says {settings.rank_of(module)}; get both files anew")
+    if not settings.selects(module):
+        raise names.error(f"holds weights for {module[:80]!r}, which {CONFIG} does not name; get both files anew")
+
+
+def _check_pairs(tensors: Mapping[str, Tensor], names: Names) -> None:
+    """Refuse an A without its B, different ranks of the two, layers that are both saved whole and adapted, and no LoRA at all."""
+    if not any(name.startswith("A.") for name in tensors):
+        raise names.error("holds no LoRA weights")
+    for name, tensor in tensors.items():
+        if name.startswith(("A.", "B.")):
+            module = name[2:]
+            other = tensors.get(f"B.{module}" if name.startswith("A.") else f"A.{module}")
+            if other is None:
+                raise names.error(f"has only one of lora_A and lora_B for {module!r}; get a whole copy")
+            if tensor.shape[int(name.startswith("B."))] != other.shape[int(name.startswith("A."))]:
+                raise names.error(f"lora_A and lora_B of {module!r} have different ranks; get a whole copy")
+            if f"{ABSOLUTE}{module}.weight" in tensors or f"{ABSOLUTE}{module}.bias" in tensors:
+                raise names.error(f"{module!r} is both adapted and saved whole; merge it into a full model")
+
+
+def _saved_modules(whole: Mapping[str, Tensor]) -> set[str]:
+    """What peft calls modules_to_save: the modules that hold the replaced values, a head's as one."""
+    heads = ("classifier", "cls.predictions", "lm_head")
+    return {next((head for head in heads if name.startswith(f"{head}.")), name.rpartition(".")[0]) for name in whole}
+
+
+def _config(module: Module, saved: list[str], base: "Base") -> dict[str, Any]:
+    """The content of ``adapter_config.json``: the commonest rank and alpha, and patterns for the other layers."""
+    scaling = module.config.get("scaling", 1.0)
+    layers = sorted(name.removeprefix("A.") for name in module.tensors if name.startswith("A."))
+    if not isinstance(scaling, Mapping):
+        scaling = dict.fromkeys(layers, scaling)
+    if sorted(scaling) != layers or sorted(name[2:] for name in module.tensors if name.startswith("B.")) != layers or not layers:
+        raise XlrankError(f"module {module.name!r}: its scaling, A and B are not for the same layers")
+    ranks = {layer: int(module.tensors[f"A.{layer}"].shape[0]) for layer in layers}
+    alphas = {layer: _whole(float(scaling[layer]) * ranks[layer]) for layer in layers}
+    rank, alpha = Counter(ranks.values()).most_common(1)[0][0], Counter(alphas.values()).most_common(1)[0][0]
+    return {
+        "peft_type": "LORA",
+        "task_type": "SEQ_CLS" if "classifier" in saved else None,
+        "base_model_name_or_path": base.name,
+        "inference_mode": True,
+        "r": rank,
+        "lora_alpha": alpha,
+        "rank_pattern": {layer: r for layer, r in ranks.items() if r != rank},
+        "alpha_pattern": {layer: a for layer, a in alphas.items() if a != alpha},
+        "target_modules": layers,
+        "modules_to_save": saved or None,
+        "bias": "none",
+        "lora_dropout": 0.0,
+        "fan_in_fan_out": False,
+        "use_rslora": False,
+    }
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if value.is_integer() else value
