@@ -196,7 +196,8 @@ def write_collection(folder: Path) -> Path:
 
 def make_adapter(base: "Base", language: str | None, seed: int, **settings: Any) -> "Module":  # noqa: ANN401 - an adapter's settings
     """A language module with weights from N(0, 0.2); by default with an invertible adapter and reduction factor 2."""
-    from xlrank.modules.adapter import Adapter, AdapterConfig
+    from xlrank.modules.kinds.adapter.config import AdapterConfig
+    from xlrank.modules.kinds.adapter.layers import Adapter
 
     config = AdapterConfig(**{"reduction_factor": 2, "invertible": True} | settings)
     shapes = Adapter(config, HIDDEN, LAYERS).state_dict()
@@ -205,8 +206,9 @@ def make_adapter(base: "Base", language: str | None, seed: int, **settings: Any)
 
 def make_ranking(base: "Base", seed: int, kind: str = "adapter", pooling: str = "cls") -> "Module":
     """A random ranking module with its head: an ``adapter``, or ``full`` differences to all weights but the pooler's."""
-    from xlrank.modules.adapter import Adapter, AdapterConfig
-    from xlrank.modules.head import RankingHead
+    from xlrank.modules.kinds.adapter.config import AdapterConfig
+    from xlrank.modules.kinds.adapter.layers import Adapter
+    from xlrank.modules.kinds.head.layers import RankingHead
 
     config = AdapterConfig(reduction_factor=4)
     shapes = dict(Adapter(config, HIDDEN, LAYERS).state_dict() if kind == "adapter" else base.encoder.named_parameters())
@@ -260,7 +262,7 @@ def changed_module(
 
 def make_head(base: "Base", seed: int) -> "Module":
     """A prediction head for masked language modelling, close to the identity."""
-    from xlrank.modules.head import MlmHead
+    from xlrank.modules.kinds.head.layers import MlmHead
 
     start = MlmHead(HIDDEN, int(base.config.vocab_size), 1e-12).state_dict()
     noise = _random(start, seed)
@@ -279,10 +281,10 @@ def composed_states(base: "Base", composition: "Composition", pairs: Sequence[tu
     """Last hidden states [rows, tokens, hidden] of the composed encoder."""
     import torch
 
-    from xlrank.composition.encoder import compose
+    from xlrank.composition.compose import compose
 
     with torch.inference_mode():
-        return compose(base, composition).eval()(**vars(make_batch(base, pairs)))
+        return compose(base, composition).eval()(**make_batch(base, pairs).tensors())
 
 
 def snapshot(base: "Base") -> dict[str, bytes]:

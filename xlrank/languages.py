@@ -90,3 +90,18 @@ def nearest(language: str, available: list[str]) -> str:
     if not available:
         raise XlrankError(f"no language module is available to stand in for {language!r}")
     return max(sorted(available), key=lambda other: (kinship(language, other), other == "en"))
+
+
+def relatives(language: str, available: list[str]) -> list[str]:
+    """Those among ``available`` in the closest circle around a language that has any, sorted.
+
+    The circles: the same branch (Kipchak), the same family (Turkic), the same script; beyond them the nearest one alone.
+
+    Raises:
+        XlrankError: nothing is available.
+    """
+    for circle in (4, 2, 1):
+        found = sorted(other for other in available if kinship(language, other) >= circle)
+        if found:
+            return found
+    return [nearest(language, available)]

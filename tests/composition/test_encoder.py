@@ -37,12 +37,13 @@ from xlrank.composition import (
     subtract,
     without_invertible,
 )
-from xlrank.composition.encoder import ComposedEncoder, compose, trainable
-from xlrank.composition.routing import Routing
+from xlrank.composition.compose import compose
+from xlrank.composition.encoder import ComposedEncoder, trainable
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.adapter import Adapter, AdapterConfig
 from xlrank.modules.arithmetic import averaged
+from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.adapter.layers import Adapter
 from xlrank.ranking.scorer import Scorer
 
 PAIRS = [
@@ -161,7 +162,7 @@ def edited(base: Base, *masks: Module) -> Weights:
 
 def states_of(base: Base, composition: Composition, *, reference: bool = False) -> Tensor:
     with torch.inference_mode():
-        return compose(base, composition, reference=reference)(**vars(make_batch(base, PAIRS)))  # type: ignore[no-any-return]
+        return compose(base, composition, reference=reference)(**make_batch(base, PAIRS).tensors())  # type: ignore[no-any-return]
 
 
 def close(one: Tensor, other: Tensor) -> bool:
@@ -180,7 +181,7 @@ def test_without_modules_it_is_the_encoder(tiny_base: Base) -> None:
     batch = make_batch(tiny_base, PAIRS)
     plain = tiny_base.encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask, token_type_ids=batch.token_type_ids)
     with torch.inference_mode():
-        assert torch.equal(ComposedEncoder(tiny_base, [])(**vars(batch)), plain.last_hidden_state)
+        assert torch.equal(ComposedEncoder(tiny_base)(**batch.tensors()), plain.last_hidden_state)
     row = int(batch.attention_mask[0].sum())
     border = int((batch.sides[0] == 0).sum())
     torch.testing.assert_close(
@@ -238,7 +239,7 @@ def test_each_sides_invertible_adapter_works_on_its_own_tokens(tiny_base: Base, 
     encoder.encoder.embeddings.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
     plain = tiny_base.encoder.embeddings(input_ids=batch.input_ids, token_type_ids=batch.token_type_ids)
     with torch.inference_mode():
-        encoder(**vars(batch))
+        encoder(**batch.tensors())
     for row in range(len(PAIRS)):
         query, document = batch.sides[row] == 0, batch.sides[row] == 1
         torch.testing.assert_close(seen[0][row, query], invert(dict(ky.tensors), plain[row, query]))
@@ -258,9 +259,9 @@ def test_composing_and_discarding_leaves_the_base_as_it_was(tiny_base: Base, par
         split(query=lora, document=lora2) + rank,
     ):
         for precision in ("fp32", "bf16", "int8"):
-            Scorer(tiny_base, composition, precision)(batch)
+            Scorer(tiny_base, composition, precision=precision)(batch)
         for dtype in (torch.float32, torch.bfloat16):
-            compose(tiny_base, composition, dtype)(**vars(batch))
+            compose(tiny_base, composition, dtype)(**batch.tensors())
     assert snapshot(tiny_base) == before
 
 
@@ -297,9 +298,9 @@ def test_compositions_of_one_base_do_not_disturb_each_other(tiny_base: Base, par
     batch = make_batch(tiny_base, PAIRS)
     one, other = compose(tiny_base, split(query=ky, document=en) + rank), compose(tiny_base, en + rank)
     with torch.inference_mode():
-        alone = one(**vars(batch))
-        other(**vars(make_batch(tiny_base, PAIRS[::-1])))
-        assert torch.equal(one(**vars(batch)), alone)
+        alone = one(**batch.tensors())
+        other(**make_batch(tiny_base, PAIRS[::-1]).tensors())
+        assert torch.equal(one(**batch.tensors()), alone)
 
 
 def test_a_full_module_replaces_weights(tiny_base: Base) -> None:
@@ -310,8 +311,8 @@ def test_a_full_module_replaces_weights(tiny_base: Base) -> None:
     for name, parameter in encoder.encoder.named_parameters():
         difference = module.tensors.get(name)
         assert torch.equal(parameter, own[name] if difference is None else own[name] + difference), name
-    plain = ComposedEncoder(tiny_base, [])(**vars(batch))
-    assert (encoder(**vars(batch)) - plain).abs().max() > 0.1
+    plain = ComposedEncoder(tiny_base)(**batch.tensors())
+    assert (encoder(**batch.tensors()) - plain).abs().max() > 0.1
 
 
 def test_an_adapter_may_stand_above_a_full_module(tiny_base: Base, parts: Parts) -> None:
@@ -412,11 +413,11 @@ def test_split_loras_stack_and_stand_above_edits(tiny_base: Base, parts: Parts) 
 def test_a_split_of_loras_in_other_precisions(tiny_base: Base, parts: Parts) -> None:
     ky, en = make_lora(tiny_base, "ky", 6, names=LAYER_NAMES["all"]), make_lora(tiny_base, "en", 7, names=LAYER_NAMES["all"])
     batch = make_batch(tiny_base, [(query, document) for query, _ in PAIRS for _, document in PAIRS])
-    without = Scorer(tiny_base, as_composition(parts[2]), "fp32")(batch)
+    without = Scorer(tiny_base, as_composition(parts[2]), precision="fp32")(batch)
     for composition in (split(query=ky, document=en) + parts[2], split(query=ky, document=ky) + parts[2], ky + parts[2]):
-        exact = Scorer(tiny_base, composition, "fp32")(batch)
+        exact = Scorer(tiny_base, composition, precision="fp32")(batch)
         for precision in ("bf16", "int8"):
-            scores = Scorer(tiny_base, composition, precision)(batch)
+            scores = Scorer(tiny_base, composition, precision=precision)(batch)
             assert 0 < (scores - exact).abs().max() < 0.1 * (exact.max() - exact.min()), precision
         assert (without - exact).abs().max() > 0.3 * (exact.max() - exact.min()), "the LoRAs hardly change anything"
 
@@ -570,7 +571,7 @@ def test_only_the_trained_adapter_learns(tiny_base: Base, parts: Parts) -> None:
     torch.manual_seed(0)
     adapter = Adapter(AdapterConfig(), HIDDEN, LAYERS)
     encoder = trainable(tiny_base, adapter, [parts[0]])
-    encoder(**vars(make_batch(tiny_base, PAIRS))).square().sum().backward()
+    encoder(**make_batch(tiny_base, PAIRS).tensors()).square().sum().backward()
     learning = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     assert {id(parameter) for parameter in learning} == {id(parameter) for parameter in adapter.parameters()}
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in learning)
@@ -581,7 +582,7 @@ def test_the_encoder_stays_in_evaluation_mode(tiny_base: Base, parts: Parts) -> 
     encoder = compose(tiny_base, parts[0] + parts[2])
     encoder.train()
     assert not any(module.training for module in encoder.modules())
-    batch: Any = vars(make_batch(tiny_base, PAIRS))
+    batch: Any = make_batch(tiny_base, PAIRS).tensors()
     assert torch.equal(encoder(**batch), encoder(**batch))
 
 
@@ -589,29 +590,3 @@ def test_weights_are_held_in_the_wanted_type(tiny_base: Base, parts: Parts) -> N
     encoder = compose(tiny_base, parts[0] + parts[2], torch.bfloat16)
     assert {parameter.dtype for parameter in encoder.parameters()} == {torch.bfloat16}
     assert {tensor.dtype for tensor in parts[0].tensors.values()} == {torch.float32}
-
-
-def test_routing_must_know_the_batch() -> None:
-    with pytest.raises(RuntimeError, match=r"Routing\.set must precede"):
-        Routing().apply([1.0, 2.0], lambda factor, x: factor * x[0], torch.zeros(1, 2, 3))
-
-
-def test_one_item_is_for_all_tokens_whatever_the_sides() -> None:
-    x = torch.arange(6.0).view(1, 2, 3)
-    assert torch.equal(Routing().apply([3.0], lambda factor, inputs: factor * inputs[0], x), 3 * x)
-
-
-def test_routing_hands_each_side_its_tokens_of_all_inputs() -> None:
-    routing, one, other = Routing(), torch.arange(6.0).view(2, 3, 1), 10 * torch.arange(12.0).view(2, 3, 2)
-    routing.set(torch.tensor([[0, 0, 1], [0, 1, 1]]))
-    found = routing.apply([1.0, -1.0], lambda factor, inputs: factor * (inputs[0] + inputs[1]), one, other)
-    signs = torch.tensor([[1.0, 1, -1], [1, -1, -1]]).unsqueeze(-1)
-    assert torch.equal(found, signs * (one + other))
-
-
-def test_routing_of_batches_with_an_empty_side() -> None:
-    routing, x = Routing(), torch.arange(6.0).view(1, 6, 1)
-    for sides, factors in (([0] * 6, [2] * 6), ([1] * 6, [-1] * 6), ([0, 1, 1, 0, 1, 0], [2, -1, -1, 2, -1, 2])):
-        routing.set(torch.tensor([sides]))
-        found = routing.apply([2.0, -1.0], lambda factor, inputs: factor * inputs[0], x)
-        assert torch.equal(found, x * torch.tensor(factors).view(1, 6, 1))

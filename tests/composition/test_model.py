@@ -10,17 +10,17 @@ from torch import Tensor
 from tests.conftest import HIDDEN, changed_module, load_base, make_adapter, make_batch, make_lora, make_mask, make_ranking
 from xlrank.bases import Base
 from xlrank.composition import Composition, Stack, as_composition, average, scale, split, subtract
-from xlrank.composition.encoder import compose
+from xlrank.composition.compose import compose
 from xlrank.composition.model import Output, PredictionModel, RelevanceModel, head_source
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.head import build_ranking_head
+from xlrank.modules.kinds.head.layers import build_ranking_head
 
 PAIRS = [("дарыя", "the river and the bridge"), ("мектеп жана суу", "a school"), ("кыш", "the winter market")]
 
 
 def output(base: Base, composition: Composition, **options: bool) -> Output:
-    return RelevanceModel(base, composition, **options)(**vars(make_batch(base, PAIRS)))  # type: ignore[arg-type, no-any-return]
+    return RelevanceModel(base, composition, **options)(**make_batch(base, PAIRS).tensors())  # type: ignore[arg-type, no-any-return]
 
 
 def with_head(module: Module, source: Module) -> Module:
@@ -36,7 +36,7 @@ def without_first_layer(module: Module) -> Module:
 def assert_head(base: Base, composition: Composition, source: Module) -> None:
     found, batch = output(base, composition), make_batch(base, PAIRS)
     with torch.inference_mode():
-        states = compose(base, composition)(**vars(batch))
+        states = compose(base, composition)(**batch.tensors())
         expected = build_ranking_head(source, HIDDEN)(states, batch.attention_mask, batch.sides)
     assert torch.equal(found.last_hidden_state, states)
     torch.testing.assert_close(found.logits, expected)
@@ -124,7 +124,7 @@ def test_a_base_without_pooler_needs_a_whole_head(tiny_bert_folder: Path) -> Non
 def test_logits_are_float32_in_a_bfloat16_encoder(tiny_base: Base) -> None:
     for rank in (make_ranking(tiny_base, 1), without_first_layer(make_ranking(tiny_base, 1))):
         composition = make_adapter(tiny_base, "ky", 3) + rank
-        coarse = RelevanceModel(tiny_base, composition, torch.bfloat16)(**vars(make_batch(tiny_base, PAIRS)))
+        coarse = RelevanceModel(tiny_base, composition, dtype=torch.bfloat16)(**make_batch(tiny_base, PAIRS).tensors())
         assert coarse.last_hidden_state.dtype == torch.bfloat16
         assert coarse.logits.dtype == torch.float32
         torch.testing.assert_close(coarse.logits, output(tiny_base, composition).logits, atol=0.05, rtol=0)
@@ -181,15 +181,15 @@ def test_predictions_are_transformers(architecture: str, tiny_bert_folder: Path,
     batch = make_batch(base, PAIRS)
     with torch.inference_mode():
         expected = model(**inputs(base)).logits
-    torch.testing.assert_close(PredictionModel(base, Stack(()))(**vars(batch)).logits, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(PredictionModel(base, Stack(()))(**batch.tensors()).logits, expected, atol=1e-4, rtol=1e-4)
     ky, en = make_adapter(base, "ky", 1), make_adapter(base, "en", 2)
     for composition in (as_composition(ky), split(query=ky, document=en)):
-        whole, without = (PredictionModel(base, composition, inverse=inverse)(**vars(batch)) for inverse in (True, False))
+        whole, without = (PredictionModel(base, composition, inverse=inverse)(**batch.tensors()) for inverse in (True, False))
         assert torch.equal(whole.last_hidden_state, without.last_hidden_state)
         assert (whole.logits - without.logits).abs().max() > 0.1
         prediction = PredictionModel(base, composition)
         vectors = prediction.head.transform(whole.last_hidden_state)
-        blocks = [prediction.encoder.invertibles[0], prediction.encoder.invertibles[-1]]
+        blocks = [prediction.encoder.invertibles.items[0], prediction.encoder.invertibles.items[-1]]
         inverted = [block.inverse(vectors) for block in blocks if block is not None]
         mixed = torch.where(batch.sides.unsqueeze(-1) == 0, inverted[0], inverted[1])
         words = base.encoder.get_input_embeddings().weight

@@ -22,7 +22,7 @@ from xlrank.composition import (
     subtract,
     without_invertible,
 )
-from xlrank.composition.expression import Average, Both, Drop, Scale, Subtract
+from xlrank.composition.expression import Average, Both, Drop, Scale, StandIn, Subtract
 from xlrank.errors import XlrankError
 
 KNOWN = "split, both, average, subtract, scale, noinv, drop"
@@ -54,6 +54,8 @@ KNOWN = "split, both, average, subtract, scale, noinv, drop"
         "noinv(ky+rank)",
         "drop(ky,0)+drop(rank,0,1,11)",
         "drop(split(noinv(ug~ky),en),0)+rank",
+        "split(ug~average(ky,tr),en)+rank",
+        "hub:org/name/sub@v1.0#sha256=0af3+rank",
         "split(split(ky,en),tr)",
         "split(ky+en,tr)",
         "both",
@@ -65,9 +67,15 @@ def test_an_expression_prints_as_it_was_written(text: str) -> None:
     assert parse(str(parse(text))) == parse(text)
 
 
+def test_a_bottomless_expression_is_refused() -> None:
+    with pytest.raises(XlrankError, match=r"': more than 300 parts at character 906; expected") as caught:
+        parse("noinv(" * 100_000)
+    assert len(str(caught.value)) < 400
+
+
 def test_the_tree() -> None:
-    assert parse("split(ug~ky,en)+rank") == Stack((Split(Leaf("ug", stand_in="ky"), Leaf("en")), Leaf("rank")))
-    assert [str(leaf) for leaf in parse("split(ug~ky,en)+rank").leaves()] == ["ug~ky", "en", "rank"]
+    assert parse("split(ug~ky,en)+rank") == Stack((Split(StandIn("ug", Leaf("ky")), Leaf("en")), Leaf("rank")))
+    assert [str(leaf) for leaf in parse("split(ug~ky,en)+rank").leaves()] == ["ky", "en", "rank"]
     assert [str(stage) for stage in parse("split(ky,en)+rank").stages()] == ["split(ky,en)", "rank"]
     a, b = Leaf("a"), Leaf("b")
     assert parse("both(a,b)+subtract(a,b)") == Stack((Both(a, b), Subtract(a, b)))
@@ -125,9 +133,11 @@ def test_spaces_do_not_matter() -> None:
         ("scale(0.5", "')' is missing", 10),
         ("ky?", "unexpected '?'", 3),
         ("ky+ ?", "unexpected '?'", 5),
-        ("~ky", "unexpected '~'", 1),
-        ("ky~", "unexpected '~'", 3),
-        ("a~b~c", "unexpected '~'", 4),
+        ("~ky", "expected a module's name, got '~'", 1),
+        ("ky~", "a module's name is missing", 4),
+        ("a~b~c", "a stand-in for a stand-in", 1),
+        ("a~average(b~c,d)", "a stand-in for a stand-in", 1),
+        ("a~(b)", "expected a module's name, got '('", 3),
         ("ky*2", "unexpected '*'", 3),
     ],
 )
@@ -161,8 +171,10 @@ def test_split_takes_names_and_modules(tiny_base: Base) -> None:
 
 
 def test_a_name_is_added_as_a_leaf_to_resolve() -> None:
-    assert parse("ky") + "rank" == parse("ky+rank")  # type: ignore[operator]
+    assert parse("ky") + "rank" == parse("ky+rank")
     assert as_composition("ky") == Leaf("ky")
+    assert as_composition("split(ky,en)+rank") == parse("split(ky,en)+rank")
+    assert as_composition("my folder/ky") == Leaf("my folder/ky"), "a folder's name need not be an expression"
 
 
 @pytest.mark.parametrize("value", [None, 3])

@@ -21,8 +21,8 @@ from tests.conftest import (
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.modules import BaseReference, Module
-from xlrank.modules.adapter import Bottleneck, build_adapter
 from xlrank.modules.arithmetic import averaged, scaled, subtracted
+from xlrank.modules.kinds.adapter.layers import Bottleneck, build_adapter
 from xlrank.modules.weights import edited_parameters
 
 OTHERS = (MASKED[0], MASKED[2], "encoder.layer.0.output.dense.weight")

@@ -77,7 +77,8 @@ def test_a_batch_is_what_the_tokenizer_pads(fixture: str, request: pytest.Fixtur
     assert torch.equal(batch.attention_mask, theirs["attention_mask"])
     types = theirs["token_type_ids"] if base.frame.types_differ else torch.zeros_like(batch.input_ids)
     assert torch.equal(batch.token_type_ids, types)
-    assert {tensor.dtype for tensor in vars(batch).values()} == {torch.int64}
+    assert {tensor.dtype for tensor in batch.tensors().values()} == {torch.int64}
+    assert batch.variants is None
 
 
 @BASES

@@ -13,7 +13,8 @@ from xlrank.bases import Base
 from xlrank.composition.encoder import trainable
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.adapter import AdapterConfig, build_adapter
+from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.adapter.layers import build_adapter
 from xlrank.training import language
 from xlrank.training.language import IGNORED, MaskedLanguageModel, Masking, load_mlm_head, train_language, train_mlm_head
 from xlrank.training.loop import Settings

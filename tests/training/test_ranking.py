@@ -11,10 +11,10 @@ import torch
 from tests.conftest import HIDDEN, LAYERS, load_base, make_adapter, make_batch, make_ranking, snapshot
 from xlrank.bases import Base
 from xlrank.composition import as_composition
-from xlrank.composition.encoder import compose
+from xlrank.composition.compose import compose
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.head import build_ranking_head, relevance
+from xlrank.modules.kinds.head.layers import build_ranking_head, relevance
 from xlrank.modules.weights import edited_parameters
 from xlrank.ranking import Ranker
 from xlrank.training.loop import Settings
@@ -169,7 +169,7 @@ def test_the_losses_by_hand(tiny_base: Base, loss: Any, relevant: int) -> None: 
     batch = make_batch(tiny_base, pairs)
     encoder, head = compose(tiny_base, as_composition(rank)), build_ranking_head(rank, HIDDEN)
     with torch.inference_mode():
-        logits = relevance(head(encoder(**vars(batch)), batch.attention_mask, batch.sides)).view(2, 3)
+        logits = relevance(head(encoder(**batch.tensors()), batch.attention_mask, batch.sides)).view(2, 3)
         if loss == "listwise":
             expected = (logits.logsumexp(1) - logits[:, relevant]).mean()
         else:
@@ -177,7 +177,7 @@ def test_the_losses_by_hand(tiny_base: Base, loss: Any, relevant: int) -> None: 
             others = [i for i in range(3) if i != relevant]
             expected = -(probabilities[:, relevant].log().sum() + (1 - probabilities[:, others]).log().sum()) / 6
         labels = torch.full((2,), relevant)
-        torch.testing.assert_close(RankingModel(encoder, head, loss, 3)(**vars(batch), labels=labels)["loss"], expected)
+        torch.testing.assert_close(RankingModel(encoder, head, loss, 3)(**batch.tensors(), labels=labels)["loss"], expected)
 
 
 def test_the_kind_decides_whether_there_is_a_module_below(tiny_base: Base, tiny_xlmr_base: Base, data: Path) -> None:

@@ -22,6 +22,10 @@ ModuleOption = Annotated[
     list[str] | None,
     typer.Option("--module", metavar="NAME=FOLDER", help="NAME=FOLDER: the module that NAME means in compositions; repeatable."),
 ]
+StandInOption = Annotated[
+    Literal["nearest", "average"],
+    typer.Option("--stand-in", help="What a language without a module gets: the nearest relative's, or the relatives' average."),
+]
 
 
 @contextmanager

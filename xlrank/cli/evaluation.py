@@ -12,6 +12,7 @@ from xlrank.cli.console import (
     FieldsOption,
     ModuleOption,
     PrecisionOption,
+    StandInOption,
     module_names,
     print_table,
     progress_bars,
@@ -37,6 +38,7 @@ def run_evaluation(
     base: BaseOption = "xlrank/e5-small",
     precision: PrecisionOption = "auto",
     module: ModuleOption = None,
+    stand_in: StandInOption = "nearest",
 ) -> None:
     """Evaluate systems on a collection, from first stage to leaderboard."""
     from xlrank.experiment import Plan, run_plan
@@ -55,6 +57,7 @@ def run_evaluation(
         base=base,
         precision=precision,
         modules=module_names(module),
+        stand_in=stand_in,
     )
     with progress_bars() as bars:
         results = run_plan(plan, out, bars)

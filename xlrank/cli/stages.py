@@ -13,6 +13,7 @@ from xlrank.cli.console import (
     LanguageOption,
     ModuleOption,
     PrecisionOption,
+    StandInOption,
     module_names,
     print_table,
     progress_bars,
@@ -95,6 +96,7 @@ def rerank(
     base: BaseOption = "xlrank/e5-small",
     precision: PrecisionOption = "auto",
     module: ModuleOption = None,
+    stand_in: StandInOption = "nearest",
 ) -> None:
     """Re-order a run with a composed ranker; interrupted, the same command continues."""
     from xlrank.bases import Base
@@ -108,7 +110,7 @@ def rerank(
     from xlrank.runs import Run
 
     query_language, document_language = language_code(lang), language_code(documents)
-    composition = parse(compose).resolve(resolver(query_language, document_language, module_names(module)))
+    composition = parse(compose).resolve(resolver(query_language, document_language, module_names(module), stand_in=stand_in))
     candidates, source = Run.read(run), Collection(collection)
     resolved = resolve_precision(precision)
     ranker = Ranker(Base(base), composition, precision=resolved)

@@ -47,7 +47,7 @@ def language(
     from xlrank.bases import Base as Encoder
     from xlrank.languages import language_code
     from xlrank.modules import Module
-    from xlrank.modules.adapter import AdapterConfig
+    from xlrank.modules.kinds.adapter.config import AdapterConfig
     from xlrank.training.language import train_language
     from xlrank.training.loop import Settings
 

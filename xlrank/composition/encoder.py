@@ -1,113 +1,114 @@
-"""A composition applied to a base: an encoder of its own that shares the base's weights and never changes them."""
+"""An encoder of its own structure around a base's weights, into which modules are put and out of which they are taken."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from xlrank.bases import Base
-from xlrank.composition.expression import Composition
-from xlrank.composition.layers import AdaptedEmbeddings, AdaptedOutput, RoutedLora
-from xlrank.composition.plan import Part, Stage, plan
-from xlrank.composition.routing import Routing
-from xlrank.errors import XlrankError
+from xlrank.composition.layers import AdaptedEmbeddings, AdaptedOutput, PatchedEmbedding, UpdatedLinear
+from xlrank.composition.routing import Routing, Slots
 from xlrank.modules import Module
-from xlrank.modules.adapter import Adapter, Bottleneck, Invertible, Sizes, build_adapter
-from xlrank.modules.arithmetic import lora_scaling
-from xlrank.modules.weights import ABSOLUTE, OUTSIDE, edited_parameters
+from xlrank.modules.kinds.adapter.layers import Adapter, Invertible, build_adapter
+from xlrank.modules.weights import Edit, SparseEdit, edited
 
-AdapterStage = Sequence[Adapter]
+EMBEDDINGS, WORDS = "embeddings", "word_embeddings"
+NO_BLOCKS: Slots[Invertible | None] = Slots((), ())
 
 
 class ComposedEncoder(nn.Module):
-    """A base with edited weights and stages of adapters.
+    """A base with edited weights, stages of adapters, and networks beside linear layers.
 
     Args:
-        base: gives structure and shared weights.
-        stages: adapters, the lowest stage first; one a stage, or the query side's and the document side's.
-        edited: parameters of its own, by name.
+        base: gives structure and shared weights; it is never written to.
+        stages: as for :meth:`adapt`.
+        edits: as for :meth:`edit`.
         dtype: of all weights.
-        reference: the lowest stage's first invertible block applies to all tokens, as in the original.
     """
 
     def __init__(
         self,
         base: Base,
-        stages: Sequence[AdapterStage] = (),
-        edited: Mapping[str, Tensor] | None = None,
+        stages: Sequence[Slots[Adapter | None]] = (),
+        edits: Mapping[str, Sequence[Edit]] | None = None,
         dtype: torch.dtype = torch.float32,
-        *,
-        reference: bool = False,
     ) -> None:
         super().__init__()
-        self.routing = Routing()
-        self.encoder: Any = base.copy_encoder(edited or {}, dtype)
-        for adapter in (adapter for stage in stages for adapter in stage):
-            adapter.to(dtype)
-        for i, layer in enumerate(self.encoder.encoder.layer):
-            for place, block in (("attention", layer.attention), ("layer", layer)):
-                blocks = [[adapter.at(place, i) for adapter in stage] for stage in stages]
-                if any(bottleneck is not None for stage in blocks for bottleneck in stage):
-                    block.output = AdaptedOutput(block.output, blocks, self.routing)
-        self.invertibles = _invertibles(stages, reference=reference)
-        if any(block is not None for block in self.invertibles):
-            self.encoder.embeddings = AdaptedEmbeddings(self.encoder.embeddings, self.invertibles, self.routing)
+        self.base, self.dtype, self.routing = base, dtype, Routing()
+        self.encoder: Any = base.copy_encoder({}, dtype)
+        # The base's own layers by its names for them, wherever modules are put around them later.
+        self.layers: dict[str, Any] = dict(self.encoder.named_modules())
+        self.invertibles = NO_BLOCKS
+        self.edited: frozenset[str] = frozenset()
+        self.edit(edits or {})
+        self.adapt(stages, stages[0].map(invertible_block) if stages else NO_BLOCKS)
 
-    def add_updates(self, stage: Stage) -> None:
-        """Put a LoRA for each side beside the linear layers that either of them updates."""
-        layers = {name.removeprefix("A.") for part in stage for name in part.module.tensors if name.startswith("A.")}
-        for name in sorted(layers):
-            parent_name, _, child = name.rpartition(".")
-            parent = self.encoder.get_submodule(parent_name)
-            if isinstance(parent, AdaptedOutput):
-                parent = parent.inner
-            updates = [_low_rank(part.module, name) for part in stage]
-            routed = RoutedLora(getattr(parent, child), updates, self.routing)
-            routed.blocks.to(self.encoder.dtype)
-            setattr(parent, child, routed)
+    def edit(self, edits: Mapping[str, Sequence[Edit]]) -> None:
+        """Give the named parameters the base's values with these edits, and those of earlier edits the base's own again.
+
+        Everything is computed from the base's float32 values: nothing accumulates. What no edit names stays shared with the base.
+        """
+        for name in self.edited | set(edits):
+            module, _, parameter = name.rpartition(".")
+            own: Tensor = self.base.encoder.get_parameter(name).detach()
+            if module == f"{EMBEDDINGS}.{WORDS}" and (sparse := _ascending(edits.get(name, ()))):
+                setattr(self.layers[EMBEDDINGS], WORDS, PatchedEmbedding(own, sparse, self.dtype))
+                continue
+            value = edited(own, edits[name]).to(self.dtype) if name in edits else self.base.shared_parameters(self.dtype)[name]
+            setattr(self.layers[module], parameter, nn.Parameter(value, requires_grad=False))
+            if module == f"{EMBEDDINGS}.{WORDS}":
+                setattr(self.layers[EMBEDDINGS], WORDS, self.layers[module])
+        self.edited = frozenset(edits)
+
+    def adapt(self, stages: Sequence[Slots[Adapter | None]], invertibles: Slots[Invertible | None]) -> None:
+        """Put adapters in, instead of those that were there.
+
+        Args:
+            stages: the lowest first; None where tokens pass.
+            invertibles: the blocks on the embeddings.
+        """
+        for adapter in (adapter for stage in stages for adapter in stage.items if adapter is not None):
+            adapter.to(self.dtype)
+        for i, layer in enumerate(self.encoder.encoder.layer):
+            for place, block, name in (("attention", layer.attention, "attention.output"), ("layer", layer, "output")):
+                blocks = [stage.map(lambda a, p=place, i=i: None if a is None else a.at(p, i)) for stage in stages]  # type: ignore[misc]
+                own = self.layers[f"encoder.layer.{i}.{name}"]
+                here = any(bottleneck is not None for stage in blocks for bottleneck in stage.items)
+                block.output = AdaptedOutput(own, blocks, self.routing) if here else own
+        self.invertibles = invertibles
+        own = self.layers[EMBEDDINGS]
+        here = any(block is not None for block in invertibles.items)
+        self.encoder.embeddings = AdaptedEmbeddings(own, invertibles, self.routing) if here else own
+
+    def update(self, stage: Slots[Mapping[str, nn.Module]]) -> None:
+        """Put networks beside the linear layers that any side updates, on top of those that are there."""
+        for name in sorted({name for updates in stage.items for name in updates}):
+            parent, _, child = name.rpartition(".")
+            inner = getattr(self.layers[parent], child)
+            updated = UpdatedLinear(inner, stage.map(lambda u, name=name: u.get(name)), self.routing)  # type: ignore[misc]
+            updated.blocks.to(self.dtype)
+            setattr(self.layers[parent], child, updated)
 
     def train(self, mode: bool = True) -> "ComposedEncoder":
         """Stay in evaluation mode: dropout in a frozen encoder would only blur what the modules are to learn."""
         return super().train(mode=False)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor) -> Tensor:
-        """Last hidden states [rows, tokens, hidden]; all arguments are integers [rows, tokens], ``sides`` 0 query, 1 document."""
-        self.routing.set(sides)
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor, variants: Tensor | None = None
+    ) -> Tensor:
+        """Last hidden states [rows, tokens, hidden].
+
+        Args:
+            input_ids: integers [rows, tokens], as the next three.
+            attention_mask: 1 where a token is no padding.
+            token_type_ids: as the base's tokenizer sets them.
+            sides: 0 query, 1 document.
+            variants: [rows], number of each row's composition; needed where there are several.
+        """
+        self.routing.set(sides, variants)
         output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
         return output.last_hidden_state  # type: ignore[no-any-return]
-
-
-def compose(
-    base: Base, composition: Composition, dtype: torch.dtype = torch.float32, *, reference: bool = False
-) -> ComposedEncoder:
-    """Apply a resolved composition to a base, with all weights in ``dtype``.
-
-    Args:
-        base: the encoder.
-        composition: with all modules loaded.
-        dtype: of the composed encoder's weights.
-        reference: behave as the original code: in a split the query side's invertible block and layer-norm options apply to
-            all tokens, and ``both`` adds one mask twice when it stands on both sides.
-
-    Raises:
-        XlrankError: a module belongs to another base, or the parts cannot be combined.
-    """
-    wanted = plan(composition, reference=reference)
-    for module in wanted.modules:
-        module.check_base(base)
-    sizes = (int(base.config.hidden_size), int(base.config.num_hidden_layers))
-    stages = [[_adapter(part, sizes) for part in stage] for stage in wanted.adapters]
-    _check_parallel(stages, composition)
-    if reference:
-        stages = [_first_rules(stage) for stage in stages]
-    encoder = ComposedEncoder(base, stages, edited_parameters(wanted.edits, base), dtype, reference=reference)
-    for updates in wanted.updates:
-        for part in updates:
-            _check_updates(part.module, base)
-        encoder.add_updates(updates)
-    return encoder
 
 
 def trainable(base: Base, adapter: Adapter, below: Sequence[Module] = ()) -> ComposedEncoder:
@@ -115,65 +116,17 @@ def trainable(base: Base, adapter: Adapter, below: Sequence[Module] = ()) -> Com
     sizes = (int(base.config.hidden_size), int(base.config.num_hidden_layers))
     for module in below:
         module.check_base(base)
-    return ComposedEncoder(base, [*([build_adapter(module, sizes)] for module in below), [adapter]])
+    stages = [*(build_adapter(module, sizes) for module in below), adapter]
+    return ComposedEncoder(base, [Slots((stage,), ((0, 0),)) for stage in stages])
 
 
-def _invertibles(stages: Sequence[AdapterStage], *, reference: bool) -> list[Invertible | None]:
-    """The lowest stage's invertible blocks; those of higher stages have no place, the embeddings are passed once."""
-    blocks = [adapter.invertible for adapter in stages[0]] if stages else []
-    return blocks[:1] if reference else blocks
+def invertible_block(adapter: Adapter | None) -> Invertible | None:
+    """An adapter's block on the embeddings, if it has one."""
+    return None if adapter is None else adapter.invertible
 
 
-def _adapter(part: Part, sizes: Sizes) -> Adapter:
-    adapter = build_adapter(part.module, sizes)
-    if not part.invertible:
-        adapter.invertible = None
-    outside = sorted(layer for layer in part.dropped if not 0 <= layer < sizes[1])
-    if outside:
-        raise XlrankError(f"drop: layer {outside[0]} does not exist; the base has layers 0 to {sizes[1] - 1}")
-    for blocks in (adapter.attention, adapter.layer):
-        for layer in part.dropped:
-            if str(layer) in blocks:  # type: ignore[operator]
-                del blocks[str(layer)]  # type: ignore[operator, union-attr]
-    return adapter
-
-
-def _check_parallel(stages: Sequence[AdapterStage], composition: Composition) -> None:
-    if len(stages) > 1 and any(adapter.config.parallel for stage in stages for adapter in stage):
-        raise XlrankError(
-            f"composition {composition}: a parallel adapter reads its block's input, so it cannot be stacked with others"
-        )
-
-
-def _check_updates(module: Module, base: Base) -> None:
-    """Refuse a LoRA that cannot differ from token to token."""
-    edited_parameters([module], base)  # refuses layers that the base lacks or has in other sizes
-    whole = next((name for name in module.tensors if name.startswith(ABSOLUTE) and not name.startswith(OUTSIDE)), None)
-    if whole:
-        raise XlrankError(
-            f"split: {module.name!r} holds {whole!r}, a whole parameter that all tokens share; use it without split"
-        )
-    pooler = next((name.removeprefix("A.") for name in module.tensors if name.startswith("A.pooler.")), None)
-    if pooler:
-        raise XlrankError(f"split: {module.name!r} updates {pooler!r}, which sees no document; use it without split")
-
-
-def _first_rules(stage: AdapterStage) -> list[Adapter]:
-    """The original asks only the first side's adapter whether layer norm and residual come before the bottleneck."""
-    first = stage[0].config
-    if any(adapter.config.leave_out != first.leave_out for adapter in stage[1:]):
-        raise XlrankError(
-            "reference mode: the original cannot split adapters that leave out different layers; use the default mode"
-        )
-    for adapter in stage[1:]:
-        for bottleneck in (module for module in adapter.modules() if isinstance(module, Bottleneck)):
-            bottleneck.config = replace(
-                bottleneck.config, original_ln_before=first.original_ln_before, residual_before_ln=first.residual_before_ln
-            )
-    return list(stage)
-
-
-def _low_rank(module: Module, layer: str) -> tuple[Tensor, Tensor, float] | None:
-    if f"A.{layer}" not in module.tensors:
-        return None
-    return module.tensors[f"A.{layer}"], module.tensors[f"B.{layer}"], lora_scaling(module, layer)
+def _ascending(edits: Iterable[Edit]) -> list[SparseEdit]:
+    """The edits if all are sparse with ascending positions, else none."""
+    found = list(edits)
+    sparse = [edit for edit in found if isinstance(edit, SparseEdit) and bool((edit.index[1:] > edit.index[:-1]).all())]
+    return sparse if len(sparse) == len(found) else []

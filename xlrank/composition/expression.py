@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 
-Resolver = Callable[[str], "Leaf"]
+Resolver = Callable[[str], "Composition"]
+"""From a leaf's name to a leaf with its module, or to a :class:`StandIn`."""
 
 
 @dataclass(frozen=True)
 class Composition:
     """Base of all nodes; ``+`` stacks, the left operand below the right one."""
 
-    def __add__(self, other: Composition | Module) -> Composition:
+    def __add__(self, other: Composition | Module | str) -> Composition:
         return Stack((*self.stages(), *as_composition(other).stages()))
 
     def stages(self) -> tuple[Composition, ...]:
@@ -39,6 +40,11 @@ class Composition:
         for child in self.children():
             yield from child.leaves()
 
+    def stand_ins(self) -> Iterator[StandIn]:
+        """The places where something stands in for a language without a module, from left to right."""
+        for child in self.children():
+            yield from child.stand_ins()
+
     def resolve(self, resolver: Resolver) -> Composition:
         """The same composition with every leaf that has no module replaced by ``resolver(name)``."""
         return self.with_children(tuple(child.resolve(resolver) for child in self.children()))
@@ -51,12 +57,10 @@ class Leaf(Composition):
     Attributes:
         name: what the user wrote, e.g. ``ky`` or ``language/ky``.
         module: the loaded module.
-        stand_in: name of the module that is used because ``name`` has none, printed as ``name~stand_in``.
     """
 
     name: str
     module: Module | None = None
-    stand_in: str | None = None
 
     def leaves(self) -> Iterator[Leaf]:
         """This leaf."""
@@ -64,12 +68,7 @@ class Leaf(Composition):
 
     def resolve(self, resolver: Resolver) -> Composition:
         """This leaf if it has its module, else what ``resolver`` makes of its name."""
-        if self.module is not None:
-            return self
-        found = resolver(self.stand_in or self.name)
-        if self.stand_in and found.stand_in:
-            raise XlrankError(f"composition: {self}: there is no module for {self.stand_in!r}")
-        return replace(found, name=self.name, stand_in=self.stand_in) if self.stand_in else found
+        return self if self.module is not None else resolver(self.name)
 
     def loaded(self) -> Module:
         """The module.
@@ -82,7 +81,37 @@ class Leaf(Composition):
         return self.module
 
     def __str__(self) -> str:
-        return self.name + (f"~{self.stand_in}" if self.stand_in else "")
+        return self.name
+
+
+@dataclass(frozen=True)
+class StandIn(Composition):
+    """What is used because ``name`` has no module, printed as ``ug~ky`` or ``ug~average(ky,tr)``."""
+
+    name: str
+    part: Composition
+
+    def children(self) -> tuple[Composition, ...]:
+        """What stands in."""
+        return (self.part,)
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """Something else in the same place."""
+        return StandIn(self.name, children[0])
+
+    def resolve(self, resolver: Resolver) -> Composition:
+        """The same with its modules, which must be those it names."""
+        part = self.part.resolve(resolver)
+        if any(part.stand_ins()):
+            raise XlrankError(f"composition: {self}: there is no module for {next(part.stand_ins()).name!r}")
+        return StandIn(self.name, part)
+
+    def stand_ins(self) -> Iterator[StandIn]:
+        """This node."""
+        yield self
+
+    def __str__(self) -> str:
+        return f"{self.name}~{self.part}"
 
 
 @dataclass(frozen=True)
@@ -217,7 +246,7 @@ class Drop(_Changed):
 
 
 def as_composition(value: Composition | Module | str) -> Composition:
-    """A module as a composition of one leaf; a name as a leaf to resolve; a composition as it is.
+    """A module as a composition of one leaf; a name as a leaf to resolve, an expression parsed; a composition as it is.
 
     Raises:
         XlrankError: the value is none of these.
@@ -225,7 +254,9 @@ def as_composition(value: Composition | Module | str) -> Composition:
     if isinstance(value, Module):
         return Leaf(value.name, value)
     if isinstance(value, str):
-        return Leaf(value)
+        from xlrank.composition.parser import parse
+
+        return parse(value) if set(value) & set("(),+") else Leaf(value)
     if isinstance(value, Composition):
         return value
     raise XlrankError(f"composition: expected a module or a composition, got {type(value).__name__}")

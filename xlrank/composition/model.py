@@ -1,17 +1,19 @@
 """A composed model: encoder and head, from word pieces to logits."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from xlrank.bases import Base
-from xlrank.composition.encoder import compose
+from xlrank.composition.compose import Composer, compose
 from xlrank.composition.expression import Composition
+from xlrank.composition.layers import PatchedEmbedding
 from xlrank.composition.plan import plan
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.head import MlmHead, RankingHead, build_mlm_head, build_ranking_head
+from xlrank.modules.kinds.head.layers import MlmHead, RankingHead, build_mlm_head, build_ranking_head
 
 
 @dataclass(frozen=True)
@@ -32,27 +34,40 @@ class RelevanceModel(nn.Module):
 
     Args:
         base: the encoder.
-        composition: resolved; None for the base as it is.
+        compositions: resolved; one, or several that batches may mix, all with the same head.
         dtype: of the encoder's weights; the head is float32.
-        reference: see :func:`~xlrank.composition.encoder.compose`.
+        reference: see :func:`~xlrank.composition.compose.compose`.
 
     Raises:
         XlrankError: neither a module nor the base has a relevance head, or the composition cannot be applied.
     """
 
     def __init__(
-        self, base: Base, composition: Composition, dtype: torch.dtype = torch.float32, *, reference: bool = False
+        self, base: Base, *compositions: Composition, dtype: torch.dtype = torch.float32, reference: bool = False
     ) -> None:
         super().__init__()
-        self.head: RankingHead = build_ranking_head(head_source(base, composition), int(base.config.hidden_size))
-        self.encoder = compose(base, composition, dtype, reference=reference).eval()
+        self.base = base
+        self.composer = Composer(base, dtype, reference=reference)
+        self.switch(*compositions)
+
+    def switch(self, *compositions: Composition) -> None:
+        """Take other compositions, keeping what they share with the present ones; the result is that of a new model.
+
+        Raises:
+            XlrankError: as for a new model, which this one is not changed by then.
+        """
+        source = head_source(self.base, *compositions)
+        self.encoder = self.composer.compose(compositions)
+        self.head: RankingHead = build_ranking_head(source, int(self.base.config.hidden_size))
         if self.head.dense is None:
-            self.head.dense = _pooler(self.encoder.encoder, base)
+            self.head.dense = _pooler(self.encoder.encoder, self.base)
 
     @torch.inference_mode()
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor) -> Output:
-        """Logits and hidden states of a batch; all arguments are integers [rows, tokens]."""
-        states = self.encoder(input_ids, attention_mask, token_type_ids, sides)
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor, variants: Tensor | None = None
+    ) -> Output:
+        """Logits and hidden states of a batch: integers [rows, tokens], and [rows] for which composition a row is of."""
+        states = self.encoder(input_ids, attention_mask, token_type_ids, sides, variants)
         return Output(self.head(states, attention_mask, sides), states)
 
 
@@ -70,29 +85,47 @@ class PredictionModel(nn.Module):
         self.encoder = compose(base, composition).eval()
         modules = plan(composition).modules
         self.head: MlmHead = build_mlm_head([base.head_tensors, *(module.tensors for module in modules)], base)
-        embeddings = self.encoder.encoder.embeddings
-        words: Tensor = getattr(embeddings, "inner", embeddings).word_embeddings.weight
-        self.decoder = self.head.decoder if self.head.decoder is not None else words
+        self.decoder = self.head.decoder if self.head.decoder is not None else _word_table(self.encoder.encoder.embeddings)
         self.inverse = inverse
 
     @torch.inference_mode()
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor) -> Output:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor, variants: Tensor | None = None
+    ) -> Output:
         """Logits over the vocabulary for every token."""
-        states = self.encoder(input_ids, attention_mask, token_type_ids, sides)
+        states = self.encoder(input_ids, attention_mask, token_type_ids, sides, variants)
         vectors = self.head.transform(states)
         blocks = self.encoder.invertibles
-        if self.inverse and any(block is not None for block in blocks):
+        if self.inverse and any(block is not None for block in blocks.items):
             routing = self.encoder.routing
             vectors = routing.apply(blocks, lambda block, x: x[0] if block is None else block.inverse(x[0]), vectors)
         return Output(nn.functional.linear(vectors, self.decoder, self.head.bias), states)
 
 
-def head_source(base: Base, composition: Composition) -> Module:
-    """The module whose relevance head a composition uses: its highest with one, else the base's own as a module.
+def _word_table(embeddings: Any) -> Tensor:  # noqa: ANN401 - transformers' own
+    """The word vectors that a tied head compares with, edits included."""
+    words = getattr(embeddings, "inner", embeddings).word_embeddings
+    table: Tensor = words.table() if isinstance(words, PatchedEmbedding) else words.weight
+    return table
+
+
+def head_source(base: Base, *compositions: Composition) -> Module:
+    """The module whose relevance head compositions use: their highest with one, else the base's own as a module.
 
     Raises:
-        XlrankError: there is no relevance head.
+        XlrankError: there is no relevance head, or they do not use the same one.
     """
+    sources = [_head_source(base, composition) for composition in compositions]
+    other = next((source for source in sources if source != sources[0]), None)
+    if other is not None:
+        raise XlrankError(
+            f"compositions in one batch must score with one head; {compositions[0]} uses that of {sources[0].name!r}, another "
+            f"that of {other.name!r}"
+        )
+    return sources[0]
+
+
+def _head_source(base: Base, composition: Composition) -> Module:
     # The mode does not matter here, and the reference's takes more.
     for module in reversed(plan(composition, reference=True).modules):
         if "head.out.weight" in module.tensors:

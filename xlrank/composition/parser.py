@@ -1,10 +1,10 @@
 """Composition expressions as text: ``split(ky,en)+rank``.
 
-Grammar: ``expression = term ('+' term)*``; ``term = function '(' arguments ')' | name``;
-``name = module['~'stand-in]``. A name is a language code, the id of a shipped module, a folder, or one of the words
-``query`` and ``document``, which mean the language of that side; ``rank`` is short for
-``ranking/en`` and ``monobert`` for ``ranking/monobert``. The functions are
-the nodes of :mod:`xlrank.composition.expression`: split, both, average, subtract, scale(x,0.5), noinv, drop(x,0,1).
+Grammar: ``expression = term ('+' term)*``; ``term = function '(' arguments ')' | name ['~' term]``;
+a name is a language code, the id of a module, a folder, or one of the words ``query`` and ``document``, which mean the language
+of that side; ``rank`` is short for ``ranking/en`` and ``monobert`` for ``ranking/monobert``. ``ug~ky`` says that ``ky`` stands in
+for ``ug``. The functions are the nodes of :mod:`xlrank.composition.expression`: split, both, average, subtract, scale(x,0.5),
+noinv, drop(x,0,1).
 """
 
 import re
@@ -19,14 +19,21 @@ from xlrank.composition.expression import (
     Scale,
     Split,
     Stack,
+    StandIn,
     Subtract,
     WithoutInvertible,
 )
 from xlrank.errors import XlrankError
 
-NAME = re.compile(r"[\w./\-@:]+(~[\w./\-@:]+)?")
-TOKEN = re.compile(rf"\s*({NAME.pattern}|[(),+])")
+NAME = re.compile(r"[\w./\-@:#=]+")
+TOKEN = re.compile(rf"\s*({NAME.pattern}|[(),+~])")
 EXAMPLE = "for example split(ky,en)+rank, query+rank or monobert"
+
+MAX_TOKENS = 300
+"""Names and symbols of an expression; deeper nesting than so many could hold would exhaust Python's stack."""
+
+SHOWN = 200
+"""Characters of an expression that messages repeat."""
 
 Arguments = list[Composition]
 FUNCTIONS: dict[str, tuple[int, int, Callable[[Arguments], Composition]]] = {
@@ -64,9 +71,12 @@ class _Parser:
         self.tokens.append(("", len(text)))
 
     def failure(self, problem: str, at: int) -> XlrankError:
-        return XlrankError(f"composition {self.text!r}: {problem} at character {at + 1}; expected {EXAMPLE}")
+        return XlrankError(f"composition {self.text[:SHOWN]!r}: {problem} at character {at + 1}; expected {EXAMPLE}")
 
     def whole(self) -> Composition:
+        deep = next((at for i, (token, at) in enumerate(self.tokens) if token == "(" and i > MAX_TOKENS), None)
+        if deep is not None:
+            raise self.failure(f"more than {MAX_TOKENS} parts", deep)
         found = self.expression()
         if self.tokens[0][0]:
             raise self.failure(f"unexpected {self.tokens[0][0]!r}", self.tokens[0][1])
@@ -84,9 +94,14 @@ class _Parser:
         if not NAME.fullmatch(token):
             raise self.failure(f"expected a module's name, got {token!r}" if token else "a module's name is missing", at)
         self.tokens.pop(0)
+        if self.tokens[0][0] == "~":
+            self.tokens.pop(0)
+            part = self.term()
+            if any(part.stand_ins()):
+                raise self.failure("a stand-in for a stand-in", at)
+            return StandIn(token, part)
         if self.tokens[0][0] != "(":
-            name, _, stand_in = token.partition("~")
-            return Leaf(name, stand_in=stand_in or None)
+            return Leaf(token)
         if token not in FUNCTIONS:
             raise self.failure(f"unknown function {token!r} (known: {', '.join(FUNCTIONS)})", at)
         return self.call(token, at)

@@ -11,13 +11,14 @@ from xlrank.composition.expression import (
     Scale,
     Split,
     Stack,
+    StandIn,
     Subtract,
     WithoutInvertible,
 )
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.arithmetic import averaged, scaled, subtracted
-from xlrank.modules.weights import WEIGHT_KINDS
+from xlrank.modules.kinds import kind_named
 
 
 @dataclass(frozen=True)
@@ -71,35 +72,36 @@ def plan(composition: Composition, *, reference: bool = False) -> Plan:
         modules = [part.module for part in stage]
         result.modules += modules
         kinds = {module.kind for module in modules}
-        if "head" in kinds:
+        kind = kind_named(modules[0].kind)
+        if "head" in {kind_named(name).place for name in kinds}:
             raise XlrankError(f"composition {composition}: {modules[0].name!r} is a head, which changes no layer; leave it out")
         if len(kinds) > 1:
             raise XlrankError(
                 f"composition {composition}: the two sides of a split must be of one kind, they are {sorted(kinds)}"
             )
-        if kinds == {"adapter"}:
-            _check_invertible(result, stage, reference)
+        if len(stage) > 1 and not kind.sided:
+            raise XlrankError(
+                f"composition {composition}: a split needs adapters or LoRAs; a {kind.name} module changes the weights "
+                "that all tokens share (both(…) adds two masks)"
+            )
+        if kind.place == "layers":
+            _check_embeddings(result, stage, reference)
             result.adapters.append(stage)
         elif len(stage) == 1:
             _add_edit(result, modules[0])
-        elif kinds == {"lora"}:
-            result.updates.append(stage)
         else:
-            raise XlrankError(
-                f"composition {composition}: a split needs adapters or LoRAs; a {modules[0].kind} module changes the weights "
-                "that all tokens share (both(…) adds two masks)"
-            )
+            result.updates.append(stage)
     return result
 
 
-def _check_invertible(result: Plan, stage: Stage, reference: bool) -> None:
-    above = next((part.module for part in stage if part.invertible and part.module.config.get("invertible")), None)
+def _check_embeddings(result: Plan, stage: Stage, reference: bool) -> None:
+    above = next((p.module for p in stage if p.invertible and kind_named(p.module.kind).works_on_embeddings(p.module)), None)
     if result.adapters and above is not None and not reference:
         raise XlrankError(f"composition: {above.name!r} has an invertible adapter, which works on the embeddings; put it lowest")
 
 
 def _add_edit(result: Plan, module: Module) -> None:
-    if module.kind == "full" and module.config.get("values") == "absolute" and result.edits:
+    if result.edits and kind_named(module.kind).replaces_weights(module):
         raise XlrankError(
             f"composition: {module.name!r} replaces the encoder's weights and would undo {result.edits[-1].name!r} below it"
         )
@@ -113,7 +115,7 @@ def _stages(node: Composition, reference: bool) -> list[Stage]:
         return [(_part(node.query), _part(node.document))]
     if isinstance(node, Both):
         parts = [_part(node.query), _part(node.document)]
-        if any(part.module.kind not in ("mask", "lora") for part in parts):
+        if not all(kind_named(part.module.kind).summable for part in parts):
             raise XlrankError(f"{node}: only masks and LoRAs can be added up; adapters of two languages are combined by split(…)")
         same = parts[0].module == parts[1].module and not reference
         return [(part,) for part in (parts[:1] if same else parts)]
@@ -125,7 +127,7 @@ def _stages(node: Composition, reference: bool) -> list[Stage]:
 
 
 def _dropped(part: Part, node: Drop) -> Part:
-    if part.module.kind in WEIGHT_KINDS:
+    if kind_named(part.module.kind).place == "weights":
         raise XlrankError(
             f"{node}: only adapters can be left out of single layers, {part.module.name!r} is a {part.module.kind} module"
         )
@@ -136,6 +138,8 @@ def _part(node: Composition) -> Part:
     """A node that stands for one module."""
     if isinstance(node, Leaf):
         return Part(node.loaded())
+    if isinstance(node, StandIn):
+        return _part(node.part)
     if isinstance(node, WithoutInvertible):
         return replace(_part(node.part), invertible=False)
     if isinstance(node, Drop):

@@ -10,6 +10,7 @@ import xlrank
 from xlrank.bases import EMBEDDED, Base
 from xlrank.collections import Collection
 from xlrank.composition import Composition
+from xlrank.composition.resolve import STAND_INS, StandInRule
 from xlrank.composition.rules import check_rules
 from xlrank.errors import XlrankError
 from xlrank.evaluation import METRICS
@@ -39,6 +40,7 @@ class Plan:
         base: the encoder.
         precision: of the rankers.
         modules: folders or ids by the name they stand for in compositions.
+        stand_in: what a language without a module gets, ``nearest`` or ``average`` (:mod:`xlrank.composition.resolve`).
     """
 
     collection: str = "mini"
@@ -51,6 +53,7 @@ class Plan:
     base: str = EMBEDDED
     precision: Precision = "auto"
     modules: Mapping[str, str] = field(default_factory=dict)
+    stand_in: StandInRule = "nearest"
 
 
 def run_plan(plan: Plan, out: Path, progress: StageProgress) -> dict[str, Any]:
@@ -74,10 +77,8 @@ def run_plan(plan: Plan, out: Path, progress: StageProgress) -> dict[str, Any]:
     for language in languages:
         runs = _runs(plan, systems, stages, language, compositions)
         rows += _rows(runs, stages, language, qrels, known, compositions)
-    stand_ins = {str(leaf) for c in compositions.values() for leaf in c.leaves() if leaf.stand_in}
-    notes += [
-        f"{leaf}: no module for {leaf.partition('~')[0]}, its nearest relative with one stands in" for leaf in sorted(stand_ins)
-    ]
+    stand_ins = {stand_in for composition in compositions.values() for stand_in in composition.stand_ins()}
+    notes += [f"{s}: no module for {s.name}, {STAND_INS[plan.stand_in]}" for s in sorted(stand_ins, key=str)]
     results = {
         "xlrank": xlrank.__version__,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -137,7 +138,7 @@ def _compositions(plan: Plan, systems: list[System], stages: Stages, languages: 
     result = {}
     for language in languages:
         for ranker in (s for s in systems if s.template is not None):
-            composition = ranker.composition(language, stages.document_language, plan.modules)
+            composition = ranker.composition(language, stages.document_language, plan.modules, plan.stand_in)
             check_rules(composition)
             for leaf in composition.leaves():
                 leaf.loaded().check_base(stages.base)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xlrank.composition import Composition, parse
-from xlrank.composition.resolve import resolver
+from xlrank.composition.resolve import StandInRule, resolver
 from xlrank.errors import XlrankError
 
 FIRST_STAGES = {"bm25": "translated query + BM25", "dense": "dense retrieval"}
@@ -32,7 +32,13 @@ class System:
     label: str
     template: str | None = None
 
-    def composition(self, query: str, document: str, modules: Mapping[str, str | Path] | None = None) -> Composition:
+    def composition(
+        self,
+        query: str,
+        document: str,
+        modules: Mapping[str, str | Path] | None = None,
+        stand_in: StandInRule = "nearest",
+    ) -> Composition:
         """The composition for a language pair, modules loaded.
 
         Raises:
@@ -40,7 +46,7 @@ class System:
         """
         if self.template is None:
             raise XlrankError(f"system {self.name!r} is a first stage and has no composition")
-        return parse(self.template).resolve(resolver(query, document, modules))
+        return parse(self.template).resolve(resolver(query, document, modules, stand_in=stand_in))
 
 
 def system(name: str) -> System:

@@ -13,23 +13,31 @@ from xlrank.text import clean
 
 Pair = tuple[str, str]
 """A query and a document, as text."""
+EncodedPair = tuple[list[int], list[int]]
+"""The word pieces of a query and of a document, special tokens included."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One padded batch; all tensors are integers [rows, tokens].
+    """One padded batch; tensors are integers [rows, tokens] unless said otherwise.
 
     Attributes:
         input_ids: word pieces.
         attention_mask: 1 where a token is no padding.
         token_type_ids: as the base's tokenizer sets them.
         sides: 0 for [CLS], query and first [SEP]; 1 for the rest.
+        variants: [rows], number of each row's composition; None where all rows are of one.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     token_type_ids: Tensor
     sides: Tensor
+    variants: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The attributes that are there, by name: the arguments of a composed encoder."""
+        return {name: tensor for name, tensor in vars(self).items() if tensor is not None}
 
 
 class PairEncoder:
@@ -54,7 +62,7 @@ class PairEncoder:
                 raise XlrankError(f"ranking: a {what} is empty ({text[:40]!r}); give it text or leave it out")
         return dict(zip(distinct, encoded, strict=True))
 
-    def encode(self, pairs: Sequence[Pair]) -> list[tuple[list[int], list[int]]]:
+    def encode(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
         """The word pieces of each pair's two sides, special tokens included, cut to fit."""
         frame = self.base.frame
         queries = self.tokenize([query for query, _ in pairs], "query")
@@ -67,8 +75,8 @@ class PairEncoder:
             encoded.append((left, [*frame.middle[1:], *documents[document][:d], *frame.last]))
         return encoded
 
-    def batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> Batch:
-        """Pad encoded pairs to the longest of them."""
+    def batch(self, rows: Sequence[EncodedPair], variants: Sequence[int] | None = None) -> Batch:
+        """Pad encoded pairs to the longest of them; ``variants`` [rows] says of which composition each is."""
         width = max(len(left) + len(right) for left, right in rows)
         ids = np.full((len(rows), width), self.base.tokenizer.pad_token_id, np.int64)
         mask, sides = np.zeros_like(ids), np.ones_like(ids)
@@ -78,7 +86,10 @@ class PairEncoder:
             mask[row, :length] = 1
             sides[row, : len(left)] = 0
         types = sides * mask if self.base.frame.types_differ else np.zeros_like(ids)
-        return Batch(*(torch.from_numpy(array) for array in (ids, mask, types, sides)))
+        named = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "sides": sides}
+        if variants is not None:
+            named["variants"] = np.asarray(variants, np.int64)
+        return Batch(**{name: torch.from_numpy(array) for name, array in named.items()})
 
 
 def cut(query: int, document: int, budget: int) -> tuple[int, int]:

@@ -115,7 +115,7 @@ class _MeanPooled:
         """Unit vectors of rows of word pieces."""
         import torch
 
-        from xlrank.modules.head import mean_pooling
+        from xlrank.modules.kinds.head.layers import mean_pooling
 
         width = max(map(len, rows))
         ids = torch.tensor([[*row, *[self.pad] * (width - len(row))] for row in rows], device=self.device)

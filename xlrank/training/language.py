@@ -21,8 +21,9 @@ from xlrank.composition.encoder import ComposedEncoder, trainable
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
 from xlrank.modules import BaseReference, Module
-from xlrank.modules.adapter import Adapter, AdapterConfig
-from xlrank.modules.head import MlmHead
+from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.adapter.layers import Adapter
+from xlrank.modules.kinds.head.layers import MlmHead
 from xlrank.training.loop import Learner, Settings, train
 from xlrank.training.text import TextBlocks, text_blocks
 

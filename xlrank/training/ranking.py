@@ -17,8 +17,10 @@ from xlrank.composition.encoder import ComposedEncoder, trainable
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
 from xlrank.modules import BaseReference, Module
-from xlrank.modules.adapter import Adapter, AdapterConfig
-from xlrank.modules.head import PREFIX, RankingHead, relevance
+from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.adapter.layers import Adapter
+from xlrank.modules.kinds.head.layers import PREFIX, RankingHead, relevance
+from xlrank.modules.weights import Replacement
 from xlrank.ranking.pairs import PairEncoder
 from xlrank.training.loop import Learner, Settings, train
 from xlrank.training.pairs import Group, read_groups
@@ -88,7 +90,7 @@ def train_ranking(
         settings: budget and optimiser; ``batch`` counts groups.
         reduction_factor: of the ranking adapter (paper: 16).
         loss: ``listwise`` or ``bce``.
-        pooling: ``cls``, ``mean`` or ``match``, see :class:`~xlrank.modules.head.RankingHead`.
+        pooling: ``cls``, ``mean`` or ``match``, see :class:`~xlrank.modules.kinds.head.layers.RankingHead`.
         max_length: word pieces a pair.
         licence: of the data, recorded.
         work: folder for checkpoints.
@@ -157,15 +159,15 @@ class _Collator:
     def __call__(self, groups: list[list[tuple[list[int], list[int]]]]) -> dict[str, Tensor]:
         batch = self.encoder.batch([row for group in groups for row in group])
         labels = torch.zeros(len(groups), dtype=torch.long)  # the relevant document stands first
-        return {**vars(batch), "labels": labels}
+        return {**batch.tensors(), "labels": labels}
 
 
 def _fine_tunable(base: Base) -> ComposedEncoder:
     """An encoder with weights of its own that may all move, but for the embeddings."""
-    weights = {name: p.clone() for name, p in base.encoder.named_parameters() if not name.startswith(FROZEN)}
-    encoder = ComposedEncoder(base, [], weights)
+    own = {name: p.clone() for name, p in base.encoder.named_parameters() if not name.startswith(FROZEN)}
+    encoder = ComposedEncoder(base, edits={name: [Replacement("monoBERT", name, tensor)] for name, tensor in own.items()})
     for name, parameter in encoder.encoder.named_parameters():
-        parameter.requires_grad_(name in weights)
+        parameter.requires_grad_(name in own)
     return encoder
 
 

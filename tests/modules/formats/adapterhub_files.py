@@ -12,8 +12,8 @@ from torch import Tensor
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.adapter import build_adapter
 from xlrank.modules.formats.adapterhub import read
+from xlrank.modules.kinds.adapter.layers import build_adapter
 
 HIDDEN, LAYERS = 8, 3
 NOTHING: dict[str, Any] = {}

@@ -10,9 +10,10 @@ from torch import Tensor
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.modules import BaseReference, Module
-from xlrank.modules.adapter import Adapter, AdapterConfig
 from xlrank.modules.formats.adapterhub import read
 from xlrank.modules.formats.adapterhub_writer import write
+from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.adapter.layers import Adapter
 
 from . import adapterhub_files as files
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlrank.errors import XlrankError
-from xlrank.modules.adapter import AdapterConfig
 from xlrank.modules.formats.adapterhub_config import check_card, read_settings
 from xlrank.modules.formats.adapterhub_head import read_head
 from xlrank.modules.formats.adapterhub_keys import INVERTIBLE, PREFIXES, Key, floats, parse, select, shapes
 from xlrank.modules.formats.adapterhub_tables import quoted
 from xlrank.modules.formats.files import first_file, read_config, read_tensors
+from xlrank.modules.kinds.adapter.config import AdapterConfig
 from xlrank.modules.module import BaseReference, Module, Role
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlrank.errors import XlrankError
-from xlrank.modules.adapter import AdapterConfig
 from xlrank.modules.formats.adapterhub_tables import (
     ACTIVATIONS,
     FLAGS,
@@ -21,6 +20,7 @@ from xlrank.modules.formats.adapterhub_tables import (
     UNSET,
     quoted,
 )
+from xlrank.modules.kinds.adapter.config import AdapterConfig
 
 if TYPE_CHECKING:
     from xlrank.bases import Base

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xlrank.errors import XlrankError
-from xlrank.modules.adapter import Adapter, AdapterConfig
 from xlrank.modules.formats.adapterhub_tables import quoted
+from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.adapter.layers import Adapter
 
 if TYPE_CHECKING:
     import torch

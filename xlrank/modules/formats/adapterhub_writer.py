@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from xlrank.errors import XlrankError
 from xlrank.files import replacing, write_json
-from xlrank.modules.adapter import AdapterConfig
 from xlrank.modules.formats import adapterhub_head as heads
 from xlrank.modules.formats.adapterhub import CARD, WEIGHTS
 from xlrank.modules.formats.adapterhub_config import write_settings
 from xlrank.modules.formats.adapterhub_keys import PREFIXES, shapes, theirs
 from xlrank.modules.formats.adapterhub_tables import ACTIVATIONS
+from xlrank.modules.kinds.adapter.config import AdapterConfig
 from xlrank.modules.module import Module
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from tests.conftest import HIDDEN, LAYERS, changed_module, make_adapter, make_ra
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.adapter import Adapter, AdapterConfig, Bottleneck, Invertible, build_adapter
+from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.adapter.layers import Adapter, Bottleneck, Invertible, build_adapter
 
 PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": lambda x: x.clamp(min=0),

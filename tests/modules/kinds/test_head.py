@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.conftest import HIDDEN, changed_module, make_adapter, make_ranking
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
-from xlrank.modules.head import MlmHead, RankingHead, build_ranking_head, mean_pooling, relevance
+from xlrank.modules.kinds.head.layers import MlmHead, RankingHead, build_ranking_head, mean_pooling, relevance
 
 STATES = torch.randn(3, 4, HIDDEN, generator=torch.Generator().manual_seed(1))
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]])

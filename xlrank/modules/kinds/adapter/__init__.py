@@ -1,0 +1,1 @@
+"""Bottleneck adapters with or without an invertible adapter (MAD-X): settings, layers, arithmetic."""

@@ -1,0 +1,1 @@
+"""Full fine-tuning: a change to every parameter, or all of them anew."""

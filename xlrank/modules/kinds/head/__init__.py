@@ -1,0 +1,1 @@
+"""Heads: relevance from the encoder's output, and masked language modelling."""

@@ -1,0 +1,1 @@
+"""Low-rank updates of linear layers (LoRA, Hu et al., ICLR 2022)."""
