@@ -3,7 +3,7 @@
 import pytest
 
 from xlrank.errors import XlrankError
-from xlrank.languages import ALIASES, LANGUAGES, kinship, language_code, nearest
+from xlrank.languages import ALIASES, LANGUAGES, kinship, language_code, nearest, relatives
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,23 @@ def test_nearest(language: str, available: list[str], expected: str) -> None:
 def test_nothing_to_stand_in() -> None:
     with pytest.raises(XlrankError, match="no language module is available to stand in for 'ug'"):
         nearest("ug", [])
+
+
+@pytest.mark.parametrize(
+    ("language", "available", "expected"),
+    [
+        ("kk", ["tr", "ky", "ru"], ["ky"]),  # the same branch
+        ("ug", ["tr", "ky", "fa", "en"], ["ky", "tr"]),  # the same family
+        ("sw", ["tr", "ky", "en", "zh"], ["en", "tr"]),  # the same script
+        ("zh", ["ru", "ky", "en"], ["en"]),  # nothing in common: the nearest alone
+        ("de", ["en", "nl", "it", "ru"], ["en", "nl"]),
+    ],
+)
+def test_the_closest_circle_of_relatives(language: str, available: list[str], expected: list[str]) -> None:
+    assert relatives(language, available) == expected
+    assert relatives(language, available[::-1]) == expected
+
+
+def test_no_relatives_at_all() -> None:
+    with pytest.raises(XlrankError, match="no language module is available"):
+        relatives("ug", [])

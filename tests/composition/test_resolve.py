@@ -7,9 +7,11 @@ import pytest
 from tests.conftest import make_adapter, make_ranking
 from xlrank.bases import Base
 from xlrank.composition import Composition, Leaf, parse
+from xlrank.composition.plan import plan
 from xlrank.composition.resolve import resolver
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
+from xlrank.modules.arithmetic import averaged
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,28 @@ def test_a_side_without_a_module_gets_its_relatives() -> None:
 def test_what_was_printed_parses_to_the_same_modules() -> None:
     composition = resolved("split(query,document)+rank", "ug", "de")
     assert resolved(str(composition)) == composition
+
+
+def test_the_average_of_relatives_may_stand_in(tiny_base: Base, tmp_path: Path, shipped: dict[str, Module]) -> None:
+    tr = make_adapter(tiny_base, "tr", 20)
+    rule = resolver("ug", "de", {"tr": str(tr.save(tmp_path / "tr"))}, stand_in="average")
+    composition = parse("split(query,document)+rank").resolve(rule)
+    assert str(composition) == "split(ug~average(ky,tr),de~en)+rank"
+    assert modules_of(composition)[:2] == [shipped["language/ky"], tr]
+    assert [stand_in.name for stand_in in composition.stand_ins()] == ["ug", "de"]
+    assert plan(composition).adapters[0][0].module == averaged([shipped["language/ky"], tr])
+    assert parse(str(composition)).resolve(rule) == composition
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(XlrankError, match="stand-in rule 'furthest': expected one of nearest, average"):
+        resolver("ug", "en", stand_in="furthest")  # type: ignore[arg-type]
+
+
+def test_sides_may_be_left_open(shipped: dict[str, Module]) -> None:
+    composition = parse("split(query,document)+rank").resolve(resolver(None, "en", keep_sides=True))
+    assert [leaf.module for leaf in composition.leaves()] == [None, shipped["language/en"], shipped["ranking/en"]]
+    assert str(composition) == "split(query,en)+rank"
 
 
 def test_overrides_replace_names(tiny_base: Base, tmp_path: Path) -> None:

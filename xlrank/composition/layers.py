@@ -139,7 +139,7 @@ class PatchedEmbedding(nn.Module):
             entry = first[row] + within
             column = index[entry].long() - flat[row] * rows.shape[1]
             rows.view(-1).index_add_(0, row * rows.shape[1] + column, difference[entry].float())
-        return rows.to(self.dtype).view(*ids.shape, -1)
+        return rows.to(self.dtype).view(*ids.shape, rows.shape[1])
 
 
 def _updated(update: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
