@@ -28,7 +28,7 @@ def data(tiny_base: Base, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 @pytest.fixture(autouse=True)
 def shipped(data: tuple[Path, dict[str, Module]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Module]:
     """The modules of that folder, shipped; the working folder is an empty one."""
-    monkeypatch.setattr("xlrank.modules.module.data_folder", lambda: data[0])
+    monkeypatch.setattr("xlrank.modules.locate.data_folder", lambda: data[0])
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return data[1]

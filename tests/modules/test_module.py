@@ -1,5 +1,6 @@
 """Modules as files: what is saved is what is loaded, and what is damaged, foreign or newer is refused."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -14,6 +15,9 @@ from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.files import data_folder
 from xlrank.modules import BaseReference, Module, shipped_modules
+from xlrank.modules.formats import adapterhub_writer
+
+from .formats.tiny import refused
 
 
 @pytest.fixture
@@ -145,6 +149,7 @@ def test_a_missing_module_lists_the_shipped_ones(name: str, tmp_path: Path, monk
     with pytest.raises(XlrankError, match=r"no such folder with module\.json, and not among the shipped ones \(") as caught:
         Module.load(name)
     assert all(shipped in str(caught.value) for shipped in shipped_modules())
+    assert str(caught.value).endswith("a repository of the Hub is written hub:ORG/NAME")
 
 
 @pytest.mark.parametrize("key", ["format", "kind", "role", "base", "sha256"])
@@ -153,23 +158,115 @@ def test_a_card_that_lacks_a_field_is_refused(folder: Path, key: str) -> None:
         Module.load(edited(folder, lambda card: card.pop(key)))
 
 
-@pytest.mark.parametrize("change", [{"kind": "prefix"}, {"role": "other"}, {"format": 2}, {"kind": ["adapter"]}, {"format": "1"}])
+@pytest.mark.parametrize(
+    "change", [{"kind": "prefix"}, {"role": "other"}, {"format": 2}, {"kind": ["adapter"]}, {"format": "1"}, {"format": True}]
+)
 def test_unknown_kinds_and_newer_formats_are_refused(folder: Path, change: dict[str, object]) -> None:
     with pytest.raises(XlrankError, match="unknown format, kind or role; made by a newer xlrank"):
         Module.load(edited(folder, lambda card: card.update(change)))
 
 
-@pytest.mark.parametrize("change", [{"base": "x"}, {"base": {"name": "x"}}, {"base": None}])
-def test_a_card_with_a_malformed_base_is_refused(folder: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "base",
+    ["x", {"name": "x"}, None, {"name": 7, "fingerprint": "0"}, {"name": "a\nb", "fingerprint": "0"}, {"fingerprint": "0"}],
+)
+def test_a_card_with_a_malformed_base_is_refused(folder: Path, base: object) -> None:
     with pytest.raises(XlrankError, match="'base' must hold 'name' and 'fingerprint'"):
-        Module.load(edited(folder, lambda card: card.update(change)))
+        Module.load(edited(folder, lambda card: card.update(base=base)))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{"])
-def test_a_card_that_is_no_object_is_refused(folder: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("language", 7, "a language's code or null"),
+        ("language", "", "a language's code or null"),
+        ("language", "k\x1by", "a language's code or null"),
+        ("language", "k" * 301, "a language's code or null"),
+        ("config", [], "an object"),
+        ("config", None, "an object"),
+        ("training", "by hand", "an object"),
+        ("sha256", 7, "64 hexadecimal digits"),
+        ("sha256", "f" * 63, "64 hexadecimal digits"),
+        ("sha256", "F" * 64, "64 hexadecimal digits"),
+        ("sha256", "f" * 64 + "\n", "64 hexadecimal digits"),
+    ],
+)
+def test_a_card_with_a_field_of_another_type_is_refused(folder: Path, key: str, value: object, expected: str) -> None:
+    with refused("module.json", f"'{key}' must be {expected}"):
+        Module.load(edited(folder, lambda card: card.update({key: value})))
+
+
+def test_optional_fields_may_be_missing(folder: Path) -> None:
+    loaded = Module.load(edited(folder, lambda card: [card.pop(key) for key in ("language", "config", "training")]))
+    assert (loaded.language, loaded.config, loaded.training) == (None, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        ("[]", "expected a JSON object"),
+        ("[" * 100_000, "not valid JSON"),
+        (" " * (1 << 20) + "{}", "expected at most 1,048,576"),
+    ],
+)
+def test_a_card_that_is_no_object_is_refused(folder: Path, text: str, problem: str) -> None:
     (folder / "module.json").write_text(text)
-    with pytest.raises(XlrankError, match=r"module\.json: not "):
+    with refused("module.json", problem):
         Module.load(folder)
+
+
+@pytest.mark.parametrize("name", ["module.json", "module.safetensors"])
+def test_links_out_of_the_folder_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    (folder / name).rename(tmp_path / name)
+    (folder / name).symlink_to(tmp_path / name)
+    with refused(name, "is a symbolic link that leaves its folder"):
+        _ = Module.load(folder).tensors
+
+
+def test_tensors_that_are_no_safetensors_file_are_refused(folder: Path) -> None:
+    (folder / "module.safetensors").write_bytes(b"\xff" * 64)
+    digest = hashlib.sha256(b"\xff" * 64).hexdigest()
+    with refused("module.safetensors", "is damaged or no safetensors file"):
+        _ = Module.load(edited(folder, lambda card: card.update(sha256=digest))).tensors
+
+
+def test_names_that_differ_in_case_only_are_refused(folder: Path) -> None:
+    (folder / "Module.json").write_text("{}")
+    with refused(str(folder), "'Module.json' and 'module.json' differ in case only"):
+        Module.load(folder)
+
+
+def test_a_module_must_be_what_was_asked_for(folder: Path, tiny_base: Base, tiny_xlmr_base: Base) -> None:
+    assert Module.load(folder, base=tiny_base, role="language", language="ky", head=True) == Module.load(folder)
+    with refused("its role is 'language', not 'ranking'"):
+        Module.load(folder, role="ranking")
+    with refused("its language is 'ky', not 'ug'"):
+        Module.load(folder, language="ug")
+    with refused("was made for base"):
+        Module.load(folder, base=tiny_xlmr_base)
+
+
+def test_folders_of_other_libraries_are_read(tiny_base: Base, tmp_path: Path) -> None:
+    adapterhub_writer.write(make_ranking(tiny_base, 3), tmp_path / "rank", tiny_base, name="rank")
+    loaded = Module.load(tmp_path / "rank", base=tiny_base, role="ranking", language="en")
+    assert (loaded.name, loaded.role, loaded.language) == (str(tmp_path / "rank"), "ranking", "en")
+    assert "head.out.weight" in loaded.tensors
+    for head, role in ((False, "ranking"), (None, "language")):
+        without = Module.load(tmp_path / "rank", base=tiny_base, role=role, head=head)  # type: ignore[arg-type]
+        assert not any(name.startswith("head.") for name in without.tensors)
+    with refused("'adapterhub'", "give base= and role=", "`xlrank module convert`"):
+        Module.load(tmp_path / "rank")
+    with refused("'adapterhub'", "give role='language' or role='ranking'"):
+        Module.load(tmp_path / "rank", base=tiny_base)
+    with refused("expected one of adapterhub, composable-sft, peft, hf"):
+        Module.load(tmp_path / "rank", format="zip")
+
+
+def test_a_whole_model_can_only_be_a_ranking_module(tiny_base: Base, tiny_bert_folder: Path) -> None:
+    with refused("can only be a ranking module"):
+        Module.load(tiny_bert_folder, base=tiny_base, role="language")
 
 
 def test_another_base_is_refused_with_both_names(module: Module, tiny_base: Base, tiny_xlmr_base: Base) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from xlrank.errors import XlrankError
-from xlrank.files import data_folder, read_json, replacing, write_json
+from xlrank.files import replacing, write_json
+from xlrank.modules.card import CARD, FORMAT, ROLES, TENSORS, BaseReference, Role, read_card
+from xlrank.modules.formats.layout import OWN, WEIGHTS
+from xlrank.modules.locate import Place, locate, shipped_modules
 
 if TYPE_CHECKING:
     import torch
@@ -20,21 +23,7 @@ if TYPE_CHECKING:
     from xlrank.bases import Base
     from xlrank.composition import Composition
 
-Kind = Literal["adapter", "mask", "lora", "full", "head"]
-Role = Literal["language", "ranking", "head"]
-KINDS: tuple[Kind, ...] = ("adapter", "mask", "lora", "full", "head")
-ROLES: tuple[Role, ...] = ("language", "ranking", "head")
-FORMAT = 1
-CARD, TENSORS = "module.json", "module.safetensors"
-REQUIRED = ("format", "kind", "role", "base", "sha256")
-
-
-@dataclass(frozen=True)
-class BaseReference:
-    """Which base a module was learned for: its fingerprint decides, its name is for people."""
-
-    name: str
-    fingerprint: str
+__all__ = ["CARD", "ROLES", "TENSORS", "BaseReference", "Module", "Role", "shipped_modules"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +32,7 @@ class Module:
 
     Attributes:
         name: the id or path it was loaded from, as printed in compositions.
-        kind: how it changes the encoder: ``adapter``, ``mask``, ``lora``, ``full``; or ``head``.
+        kind: how it changes the encoder: ``adapter``, ``mask``, ``lora``, ``full``; or ``head`` (:mod:`xlrank.modules.kinds`).
         role: ``language``, ``ranking`` or ``head``.
         language: the language it was trained on (ISO 639-1), or None.
         base: the base it belongs to.
@@ -53,7 +42,7 @@ class Module:
     """
 
     name: str
-    kind: Kind
+    kind: str
     role: Role
     language: str | None
     base: BaseReference
@@ -74,58 +63,56 @@ class Module:
         return module
 
     @classmethod
-    def load(cls, id_or_path: str | Path) -> Module:
-        """Load a shipped module (``language/ky``) or a folder with ``module.json`` and ``module.safetensors``.
+    def load(
+        cls,
+        id_or_path: str | Path,
+        *,
+        base: Base | None = None,
+        role: Role | None = None,
+        language: str | None = None,
+        format: str | None = None,
+        head: bool | None = None,
+    ) -> Module:
+        """Load a module by id, from wherever it is.
+
+        Args:
+            id_or_path: the name of a shipped module (``language/ky``); a folder; or a repository of the Hugging Face Hub,
+                ``hub:ORG/NAME[/FOLDER][@REVISION][#sha256=HEX]``, whose checksum is that of the file with the weights.
+            base: the base that a module of another library was made for. This and the next two are needed for those only,
+                and held against what ``module.json`` says otherwise.
+            role: what it is for: ``language`` or ``ranking``.
+            language: code of the language it was trained on.
+            format: of the other library's files, one of :data:`xlrank.modules.formats.FORMATS`; by default told by their names.
+            head: whether to read the head beside an AdapterHub adapter; by default that of a ranking module.
 
         Raises:
-            XlrankError: no such module, or its files are damaged.
+            XlrankError: no such module, it cannot be downloaded, its files are damaged, or they are not what was asked for.
         """
-        folder = _find(str(id_or_path))
-        card = read_json(folder / CARD)
-        missing = [key for key in REQUIRED if key not in card] if isinstance(card, dict) else REQUIRED
-        if missing:
-            raise XlrankError(f"{folder / CARD}: not a module's description (no {missing[0]!r})")
-        if card["format"] != FORMAT or card["kind"] not in KINDS or card["role"] not in ROLES:
-            raise XlrankError(f"{folder / CARD}: unknown format, kind or role; made by a newer xlrank? update the package")
-        try:
-            base = BaseReference(str(card["base"]["name"]), str(card["base"]["fingerprint"]))
-        except (TypeError, KeyError):
-            raise XlrankError(f"{folder / CARD}: 'base' must hold 'name' and 'fingerprint'") from None
-        return cls(
-            name=str(id_or_path),
-            kind=card["kind"],
-            role=card["role"],
-            language=card.get("language"),
-            base=base,
-            config=card.get("config", {}),
-            training=card.get("training", {}),
-            source=folder,
-            sha256=str(card["sha256"]),
-        )
+        name, place = str(id_or_path), locate(str(id_or_path), format)
+        if place.format == OWN:
+            module = cls(name=name, source=place.folder, **read_card(place.folder / CARD))
+            module._check_asked(place.sha256, base, role, language)
+        else:
+            module = _read_foreign(name, place, base, role=role, language=language, head=head)
+        return module._with_training(hub=dict(place.origin)) if place.origin else module
 
     @cached_property
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """Tensor by name, float32 or as stored.
 
         Raises:
-            XlrankError: the file is missing, does not match its checksum, or holds NaN or infinite values.
+            XlrankError: the file is missing, a link that leaves its folder, does not match its checksum, or holds NaN or
+                infinite values.
         """
-        from safetensors.torch import load
+        from xlrank.modules.formats.files import parse_safetensors, read_bytes
 
         if self.source is None:
             raise XlrankError(f"module {self.name!r} has neither tensors nor a folder to read them from")
         path = self.source / TENSORS
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
+        content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise XlrankError(f"{path}: damaged (its checksum is not the one in {CARD}); restore or retrain the module")
-        tensors = load(content)
-        for name, tensor in tensors.items():
-            if not tensor.isfinite().all():
-                raise XlrankError(f"{path}: tensor {name!r} holds NaN or infinite values")
-        return MappingProxyType(tensors)
+        return MappingProxyType(parse_safetensors(content, path))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``module.json`` and ``module.safetensors`` into ``folder``, whole or not at all."""
@@ -186,6 +173,22 @@ class Module:
                 f"not for {base.name!r} ({base.fingerprint}); use that base or train the module for this one"
             )
 
+    def _check_asked(self, sha256: str | None, base: Base | None, role: Role | None, language: str | None) -> None:
+        """Refuse to be another module than the caller asked for. The weights are held against the card's checksum when read."""
+        for key, asked in (("sha256", sha256), ("role", role), ("language", language)):
+            found = getattr(self, key)
+            if asked not in (None, found):
+                raise XlrankError(f"module {self.name!r}: its {key} is {found!r}, not {asked!r}; is it the one that you meant?")
+        if base is not None:
+            self.check_base(base)
+
+    def _with_training(self, **more: Any) -> Module:  # noqa: ANN401 - JSON values
+        """The same module with more of its provenance known."""
+        module = replace(self, training={**self.training, **more})
+        if "tensors" in self.__dict__:
+            module.__dict__["tensors"] = self.tensors
+        return module
+
     def __add__(self, other: Composition | Module) -> Composition:
         from xlrank.composition import as_composition
 
@@ -201,16 +204,17 @@ class Module:
         return f"Module({self.name!r})"
 
 
-def shipped_modules() -> list[str]:
-    """Ids of the modules shipped with the package, sorted."""
-    root = data_folder() / "modules"
-    return sorted(str(card.parent.relative_to(root)) for card in root.rglob(CARD))
+def _read_foreign(
+    name: str, place: Place, base: Base | None, *, role: Role | None, language: str | None, head: bool | None
+) -> Module:
+    from xlrank.modules.formats import read_module
+    from xlrank.modules.formats.files import check_sha256, first_file
 
-
-def _find(id_or_path: str) -> Path:
-    shipped = data_folder() / "modules" / id_or_path
-    for folder in (Path(id_or_path), shipped):
-        if (folder / CARD).is_file():
-            return folder
-    known = ", ".join(shipped_modules()) or "none"
-    raise XlrankError(f"module {id_or_path!r}: no such folder with {CARD}, and not among the shipped ones ({known})")
+    if base is None:
+        raise XlrankError(
+            f"module {name!r}: is of format {place.format!r}, which does not say enough; give base= and role=, "
+            "or convert it once with `xlrank module convert`"
+        )
+    if place.sha256 is not None:
+        check_sha256(first_file(place.folder, WEIGHTS[place.format]), place.sha256)
+    return read_module(place.folder, base, role=role, language=language, name=name, format=place.format, head=head)

@@ -49,7 +49,7 @@ class Edit:
 
 @dataclass(frozen=True, eq=False)
 class SparseEdit(Edit):
-    """Differences [k] to the entries at flat row-major positions ``index`` [k]."""
+    """Differences [k] to the entries at flat row-major positions ``index`` [k], int32 or int64."""
 
     index: Tensor
     difference: Tensor
@@ -70,7 +70,7 @@ class SparseEdit(Edit):
 
     def add_to(self, value: Tensor) -> None:
         """Add the differences in place."""
-        value.view(-1).index_add_(0, self.index.long(), self.difference.to(value.dtype))
+        value.view(-1).index_add_(0, self.index, self.difference.to(value.dtype))
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ def xlmr(tmp_path_factory: pytest.TempPathFactory) -> Base:
 def decoded(module: Module, name: str) -> Tensor:
     dense = torch.zeros(math.prod(SHAPES[name]))
     index = module.tensors[f"index.{name}"]
-    assert index.dtype == torch.int64 and bool((index[1:] > index[:-1]).all())
+    assert index.dtype == torch.int32 and bool((index[1:] > index[:-1]).all())
     dense[index] = module.tensors[f"value.{name}"]
     return dense.view(SHAPES[name])
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -5,7 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from xlrank.modules.formats.files import MAX_CONFIG_BYTES, first_file, load_checkpoint, read_config, read_tensors
+from xlrank.modules.formats.files import (
+    MAX_CONFIG_BYTES,
+    check_sha256,
+    check_tensors,
+    first_file,
+    load_checkpoint,
+    read_bytes,
+    read_config,
+    read_tensors,
+)
 
 from .containers import ALL, PICKLED, TENSORS, Save, save_zip
 from .tiny import refused
@@ -97,6 +107,83 @@ def test_follows_no_link_out_of_the_folder(tmp_path: Path) -> None:
     (inside / "config.json").symlink_to("../c.json")
     with refused("symbolic link that leaves its folder"):
         read_config(inside / "config.json")
+
+
+def make_cached(root: Path, repository: str = "models--org--name", commit: str = "ab" * 20, folder: str = "") -> Path:
+    """A file as the Hugging Face cache keeps it: a link into the blobs of its repository."""
+    blob = root / repository / "blobs" / "c0ffee"
+    blob.parent.mkdir(parents=True)
+    blob.write_text("{}")
+    path = root / repository / "snapshots" / commit / folder / "config.json"
+    path.parent.mkdir(parents=True)
+    path.symlink_to(os.path.relpath(blob, path.parent))
+    return path
+
+
+@pytest.mark.parametrize("folder", ["", "sub", "sub/folder"])
+def test_follows_the_links_of_the_hubs_cache(tmp_path: Path, folder: str) -> None:
+    path = make_cached(tmp_path / "hub", folder=folder)
+    assert read_config(path) == {}
+    (tmp_path / "link").symlink_to(tmp_path / "hub")  # the cache itself may be one: the user put it there
+    assert read_config(tmp_path / "link" / path.relative_to(tmp_path / "hub")) == {}
+
+
+def test_follows_no_other_links_of_that_shape(tmp_path: Path) -> None:
+    elsewhere = make_cached(tmp_path, "models--org--other").resolve()
+    blob_elsewhere = make_cached(tmp_path, "models--org--linked")
+    (tmp_path / "models--org--linked" / "blobs" / "c0ffee").unlink()
+    (tmp_path / "models--org--linked" / "blobs" / "c0ffee").symlink_to(elsewhere)  # a blob is no link
+    beside = make_cached(tmp_path, "models--org--beside")
+    (beside.parents[2] / "config.json").write_text("{}")
+    beside.unlink()
+    beside.symlink_to("../../config.json")  # in the repository, but no blob
+    foreign = make_cached(tmp_path, "models--org--foreign")
+    foreign.unlink()
+    foreign.symlink_to(elsewhere)  # a blob, but another repository's
+    deeper = make_cached(tmp_path, "models--org--deeper")
+    (tmp_path / "models--org--deeper" / "blobs" / "more").mkdir()
+    (tmp_path / "models--org--deeper" / "blobs" / "more" / "x").write_text("{}")
+    deeper.unlink()
+    deeper.symlink_to("../../blobs/more/x")
+    others = [make_cached(tmp_path, "datasets--org--name"), make_cached(tmp_path, "models--org--main", commit="main")]
+    for path in (blob_elsewhere, beside, foreign, deeper, *others):
+        with refused(str(path), "symbolic link that leaves its folder"):
+            read_config(path)
+
+
+def test_holds_a_file_against_its_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"weights")
+    right = hashlib.sha256(b"weights").hexdigest()
+    check_sha256(path, right)
+    with refused(str(path), f"its sha256 is {right}, expected {'0' * 64}"):
+        check_sha256(path, "0" * 64)
+    with refused("cannot be read"):
+        check_sha256(tmp_path / "none", right)
+
+
+def test_reads_no_more_than_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    assert read_bytes(tmp_path / "model.bin", 7) == b"weights"
+    with refused("expected at most 6"):
+        read_bytes(tmp_path / "model.bin", 6)
+    monkeypatch.setattr("xlrank.modules.formats.files.checked_size", lambda path, limit: 3)
+    with refused("was changed while it was read"):
+        read_bytes(tmp_path / "model.bin")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("place", [0, 131_072, -1])
+def test_finds_a_single_value_that_is_not_finite(dtype: torch.dtype, place: int) -> None:
+    limits = torch.finfo(dtype)
+    values = torch.tensor([limits.max, limits.min, limits.tiny, -0.0], dtype=dtype).repeat(50_000)
+    assert check_tensors({"a": values, "none": values[:0], "one": values[0]}, Path("x"), values.nbytes)
+    for bad in (float("nan"), -float("nan"), float("inf"), -float("inf")):
+        changed = values.clone()
+        changed[place] = bad
+        for shaped in (changed, changed.view(400, 500).T):
+            with refused("'a'", "NaN or infinite"):
+                check_tensors({"a": shaped}, Path("x"), values.nbytes)
 
 
 def test_takes_the_first_file_that_is_there(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def read(folder: Path, base: "Base", *, role: Role, language: str | None = None,
         name: the module's name; the folder if not given.
 
     Returns:
-        ``index.{param}`` int64 [k], row-major, ascending; ``value.{param}`` float32 [k]; ``absolute.{param}``; ``head.*``.
+        ``index.{param}`` int32 [k], row-major, ascending; ``value.{param}`` float32 [k]; ``absolute.{param}``; ``head.*``.
 
     Raises:
         XlrankError: the file is damaged, holds code, or does not fit the base.
@@ -151,7 +151,8 @@ def _decode(name: str, entry: Mapping[str, Any], shape: tuple[int, ...] | None, 
         raise names.error(f"positions of {name[:80]!r} do not ascend from 0 or leave its {math.prod(shape):,} values")
     rows = column_to_row_major(positions, shape)
     order = np.argsort(rows)
-    return torch.from_numpy(rows[order]), values[torch.from_numpy(order)]
+    narrow = np.int32 if math.prod(shape) <= np.iinfo(np.int32).max else np.int64  # half the bytes of a mask are positions
+    return torch.from_numpy(rows[order].astype(narrow)), values[torch.from_numpy(order)]
 
 
 def _positions(steps: list[Any] | tuple[Any, ...], count: int) -> NDArray[np.int64] | None:
@@ -166,7 +167,7 @@ def _positions(steps: list[Any] | tuple[Any, ...], count: int) -> NDArray[np.int
 
 def _encode(index: Tensor, values: Tensor, shape: tuple[int, ...]) -> dict[str, Any]:
     """One entry of ``diffs`` from row-major positions."""
-    columns = row_to_column_major(index.numpy(), shape)
+    columns = row_to_column_major(index.long().numpy(), shape)
     order = np.argsort(columns)
     steps = np.diff(columns[order], prepend=0).tolist()
     return {"size": torch.Size(shape), "index_steps": steps, "values": values[torch.from_numpy(order)].clone()}

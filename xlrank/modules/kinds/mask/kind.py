@@ -1,7 +1,7 @@
 """What can be done with masks: they are sparse differences to the base's weights, so sums of them mean what they say.
 
-Tensors: ``index.PARAMETER`` int64 [k], flat row-major positions; ``value.PARAMETER`` float [k], the differences there;
-``absolute.PARAMETER``, whole new values.
+Tensors: ``index.PARAMETER`` int32 [k] (int64 where a parameter is too large), ascending flat row-major positions;
+``value.PARAMETER`` float [k], the differences there; ``absolute.PARAMETER``, whole new values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
