@@ -25,8 +25,11 @@ MAKEOVERRIDES :=
 OUT ?= results/$(subst :,-,$(subst /,-,$(COLLECTION)))-$(if $(QUERY_LANGUAGES),$(subst $(space),-,$(QUERY_LANGUAGES)),all)-$(DOCUMENTS)
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
+ORIGINALS := .venv-originals
+ORIGINALS_READY := $(ORIGINALS)/.ready
+WITH_ORIGINALS := XLRANK_ORIGINALS_PYTHON="$(CURDIR)/$(ORIGINALS)/bin/python"
 
-.PHONY: help setup eval test lint types check modules clean
+.PHONY: help setup originals eval test lint types check bench modules clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -48,12 +51,20 @@ $(READY): requirements.lock pyproject.toml
 	@$(RUN)/python -c 'from xlrank.evaluation.metrics import warm_up; warm_up()'
 	@touch $@
 
+originals: $(ORIGINALS_READY)  ## a second environment with the libraries that "test" and "bench" compare with (adapters, peft)
+
+$(ORIGINALS_READY): requirements-originals.lock
+	@echo "setting up $(ORIGINALS) (once, a minute or two)"
+	@test -x $(ORIGINALS)/bin/python || $(PYTHON) -m venv $(ORIGINALS)
+	@$(ORIGINALS)/bin/python -m pip install -qq --disable-pip-version-check --requirement requirements-originals.lock
+	@touch $@
+
 eval: $(READY)  ## the main job: retrieve, rerank, evaluate, report (LANG=ky COLLECTION= DOCUMENTS= SYSTEMS= OUT=)
 	@$(RUN)/xlrank eval --collection "$(COLLECTION)" $(foreach code,$(QUERY_LANGUAGES),--lang $(code)) --documents "$(DOCUMENTS)" \
 		--fields "$(FIELDS)" --depth "$(DEPTH)" --precision "$(PRECISION)" $(if $(SYSTEMS),--systems "$(SYSTEMS)") --out "$(OUT)"
 
-test: $(READY)  ## unit, parity and end-to-end tests
-	@$(RUN)/python -m pytest $(TESTS)
+test: $(READY)  ## unit, parity and end-to-end tests; those in the original libraries only after "make originals"
+	@test ! -e $(ORIGINALS_READY) || export $(WITH_ORIGINALS); $(RUN)/python -m pytest $(TESTS)
 
 lint: $(READY)  ## ruff
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
@@ -63,8 +74,11 @@ types: $(READY)  ## mypy --strict
 
 check: lint types test  ## all of the above
 
+bench: $(READY) $(ORIGINALS_READY)  ## time xlrank and the original libraries (BENCH= names or options; none: all)
+	@$(WITH_ORIGINALS) $(RUN)/python -m benchmarks $(BENCH)
+
 modules: $(READY)  ## train the shipped modules anew (needs XLRANK_SHARED; about two hours on two cores)
 	@PATH="$(CURDIR)/$(RUN):$$PATH" bash experiments/train-modules.sh
 
-clean:  ## remove the virtual environment and caches (results stay)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+clean:  ## remove the virtual environments and caches (results stay)
+	rm -rf $(VENV) $(ORIGINALS) .mypy_cache .ruff_cache .pytest_cache

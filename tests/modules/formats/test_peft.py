@@ -111,7 +111,7 @@ def test_reads_what_it_writes(tmp_path: Path, base: Base, bare: Base, xlmr: Base
     if architecture == "xlmr":
         tensors |= linear("classifier.dense", HIDDEN) | linear("classifier.out_proj", 1)
     elif architecture == "language":
-        tensors |= {f"{START}cls.predictions.bias": random(WORDS)}
+        tensors |= linear("cls.predictions.transform.dense", HIDDEN)
     else:
         tensors |= linear("classifier", 1) | linear("bert.pooler.dense", HIDDEN)
     settings: dict[str, Any] = {"rank_pattern": {"dense": 3}, "alpha_pattern": {".*1.*": 5, "dense": 0.3}}
@@ -126,8 +126,33 @@ def test_reads_what_it_writes(tmp_path: Path, base: Base, bare: Base, xlmr: Base
     assert settings["r"] == 2 and settings["rank_pattern"] == {OUTPUT: 3} and settings["peft_type"] == "LORA"
     assert settings["target_modules"] == sorted([QUERY.format(0), QUERY.format(1), OUTPUT])
     saved = {"bert": ["bert.pooler.dense", "classifier"], "bare": ["bert.pooler.dense", "classifier"], "xlmr": ["classifier"]}
-    assert settings["modules_to_save"] == saved.get(architecture, ["cls.predictions"])
+    assert settings["modules_to_save"] == saved.get(architecture, ["cls.predictions.transform.dense"])
     assert settings["task_type"] == (None if architecture == "language" else "SEQ_CLS")
+
+
+def test_writes_modules_whole(tmp_path: Path, base: Base) -> None:
+    """The base's values go along with the replaced ones of the same module: peft loads no parts."""
+    norm, words, bias = "bert.embeddings.LayerNorm.", "bert.embeddings.word_embeddings.weight", random(WORDS)
+    tensors = queries() | {f"{START}cls.predictions.bias": bias, f"{START}{norm}bias": random(HIDDEN)}
+    write(read(save(tmp_path / "in", tensors), base, role="language"), tmp_path / "out", base)
+    written = {name.removeprefix(START): tensor for name, tensor in load_file(tmp_path / "out" / WEIGHTS).items()}
+    own = {f"bert.{name}": parameter for name, parameter in base.encoder.named_parameters()}
+    decoder = "cls.predictions.decoder."
+    assert {name for name in written if "lora" not in name} == {f"{s}{p}" for s in (norm, decoder) for p in ("weight", "bias")}
+    assert torch.equal(written[f"{norm}weight"], own[f"{norm}weight"])
+    assert torch.equal(written[f"{decoder}weight"], own[words]) and torch.equal(written[f"{decoder}bias"], bias)
+    settings = json.loads((tmp_path / "out" / CONFIG).read_text())
+    assert settings["modules_to_save"] == ["bert.embeddings.LayerNorm", "cls.predictions.decoder"]
+    again = read(tmp_path / "out", base, role="language")
+    assert torch.equal(again.tensors["absolute.cls.predictions.bias"], bias)
+    assert "absolute.cls.predictions.decoder.bias" not in again.tensors
+
+
+def test_refuses_to_write_parts_that_the_base_cannot_complete(tmp_path: Path, base: Base) -> None:
+    tensors = queries() | {f"{START}cls.predictions.transform.dense.bias": random(HIDDEN)}
+    module = read(save(tmp_path / "in", tensors), base, role="language")
+    with refused("needs 'cls.predictions.transform.dense.weight'", "has none"):
+        write(module, tmp_path / "out", base)
 
 
 def test_writes_one_scaling_for_all_layers(tmp_path: Path, base: Base) -> None:

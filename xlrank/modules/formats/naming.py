@@ -20,6 +20,8 @@ HEADS = {
     "bert": {"classifier": "head.out"},
     "xlm-roberta": {"classifier.dense": "head.dense", "classifier.out_proj": "head.out"},
 }
+PREDICTIONS = {"bert": "cls.predictions", "xlm-roberta": "lm_head"}
+"""Their masked-language-model heads."""
 ABSOLUTE = "absolute."
 LABELS = (1, 2)
 """Outputs that a relevance head may have: a score, or irrelevant and relevant."""
@@ -46,13 +48,16 @@ class Names:
     def predictions(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the masked-language-model head's parameters, by full name."""
         h, v = (self.hidden,), (int(self.base.config.vocab_size),)
-        if self.architecture == "bert":
-            start, dense, norm = "cls.predictions.", "transform.dense", "transform.LayerNorm"
-        else:
-            start, dense, norm = "lm_head.", "dense", "layer_norm"
+        start = PREDICTIONS[self.architecture] + "."
+        dense, norm = ("transform.dense", "transform.LayerNorm") if self.architecture == "bert" else ("dense", "layer_norm")
         shapes = {f"{dense}.weight": h + h, f"{dense}.bias": h, f"{norm}.weight": h, f"{norm}.bias": h}
         shapes |= {"bias": v, "decoder.bias": v, "decoder.weight": v + h}
         return {start + name: shape for name, shape in shapes.items()}
+
+    def parameters_of(self, module: str) -> list[str]:
+        """The parameters that a module of the encoder (with model prefix) or the prediction head holds itself."""
+        known = [*(self.prefix + name for name in self.encoder), *self.predictions]
+        return [name for name in known if name.rpartition(".")[0] == module]
 
     def strip(self, name: str) -> str:
         """A foreign name without the model prefix."""

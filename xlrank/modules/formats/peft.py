@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from xlrank.errors import XlrankError
 from xlrank.files import file_hash, make_folder, replacing, write_json
 from xlrank.modules.formats.files import first_file, read_config, read_tensors
-from xlrank.modules.formats.naming import ABSOLUTE, Names, check_writable
+from xlrank.modules.formats.naming import ABSOLUTE, PREDICTIONS, Names, check_writable
 from xlrank.modules.formats.peft_config import LoraSettings
 from xlrank.modules.module import Module, Role
 
@@ -55,6 +55,8 @@ def read(folder: Path, base: "Base", *, role: Role, language: str | None = None,
             _check_settings(module, int(tensor.shape[0]), settings, names)
             scaling[canonical.removeprefix("A.")] = settings.scaling_of(module)
     _check_pairs(tensors, names)
+    _one_bias(tensors)
+    _keep_decoder(tensors, names)
     ranks = {module: int(tensors[f"A.{module}"].shape[0]) for module in scaling}
     rank: Any = next(iter(ranks.values())) if len(set(ranks.values())) == 1 else ranks
     config = {"scaling": scaling, "rank": rank, **names.check_head(tensors, role)}
@@ -66,15 +68,15 @@ def write(module: Module, folder: Path, base: "Base") -> None:
     """Write a module of kind ``lora`` so that peft loads it onto transformers' model with a head (keys carry its prefix).
 
     Raises:
-        XlrankError: the module is of another kind or base, its head is not of the architecture's own form, or the folder cannot
-            be written.
+        XlrankError: the module is of another kind or base, its head is not of the architecture's own form, it replaces a part of
+            what the base has not, or the folder cannot be written.
     """
     from safetensors.torch import save_file
 
     check_writable(module, base, "lora", ("A.", "B."))
     folder = Path(folder)
     names = Names(base, folder / WEIGHTS)
-    whole = names.foreign(module)
+    whole = _whole_modules(module, names)
     tensors = {WRAPPER + name: tensor.clone() for name, tensor in whole.items()}
     for name, tensor in module.tensors.items():
         if name.startswith(("A.", "B.")):
@@ -138,10 +140,60 @@ def _check_pairs(tensors: Mapping[str, Tensor], names: Names) -> None:
                 raise names.error(f"{module!r} is both adapted and saved whole; merge it into a full model")
 
 
+def _one_bias(tensors: dict[str, Tensor]) -> None:
+    """Name the bias of a masked-language-model head once: transformers has it twice, and computes with its decoder's."""
+    for head in PREDICTIONS.values():
+        decoder = tensors.pop(f"{ABSOLUTE}{head}.decoder.bias", None)
+        if decoder is not None:
+            tensors[f"{ABSOLUTE}{head}.bias"] = decoder
+
+
+def _keep_decoder(tensors: dict[str, Tensor], names: Names) -> None:
+    """Where the table of words is replaced, peft leaves a prediction head's decoder, tied to it until then, as it was."""
+    head, words = PREDICTIONS[names.architecture], "embeddings.word_embeddings.weight"
+    decoder, own = f"{head}.decoder.weight", names.base.head_tensors if ABSOLUTE + words in tensors else {}
+    if f"{head}.bias" in own and decoder not in own:
+        tensors.setdefault(ABSOLUTE + decoder, names.base.encoder.get_parameter(words).detach())
+
+
+def _whole_modules(module: Module, names: Names) -> dict[str, Tensor]:
+    """The replaced values and the head by transformers' names, with the base's for what else their modules hold.
+
+    peft saves modules whole, and does not load a file with a part of one.
+
+    Raises:
+        XlrankError: a part is replaced of what the base does not have.
+    """
+    found = names.foreign(module)
+    head = PREDICTIONS[names.architecture]
+    if f"{head}.bias" in found:
+        found[f"{head}.decoder.bias"] = found.pop(f"{head}.bias")
+    for saved in sorted(_saved_modules(found) - {"classifier"}):
+        for name in names.parameters_of(saved):
+            if name not in found:
+                found[name] = _own_value(name, found, names)
+    return found
+
+
+def _own_value(name: str, found: Mapping[str, Tensor], names: Names) -> Tensor:
+    """The base's value of a parameter with model prefix, or of its prediction head; a tied decoder's is the table of words."""
+    head, words, base = PREDICTIONS[names.architecture], f"{names.prefix}embeddings.word_embeddings.weight", names.base
+    if name.startswith(names.prefix):
+        value: Tensor = base.encoder.get_parameter(names.strip(name)).detach()
+        return value
+    own = base.head_tensors.get(f"{head}.bias" if name == f"{head}.decoder.bias" else name)
+    if own is None and name == f"{head}.decoder.weight":
+        own = found[words] if words in found else _own_value(words, found, names)
+    if own is None:
+        raise names.error(
+            f"needs {name!r} beside what the module replaces, and base {base.name!r} has none; add it to the module"
+        )
+    return own
+
+
 def _saved_modules(whole: Mapping[str, Tensor]) -> set[str]:
-    """What peft calls modules_to_save: the modules that hold the replaced values, a head's as one."""
-    heads = ("classifier", "cls.predictions", "lm_head")
-    return {next((head for head in heads if name.startswith(f"{head}.")), name.rpartition(".")[0]) for name in whole}
+    """What peft calls modules_to_save: the modules that hold the replaced values, a classifier as one."""
+    return {"classifier" if name.startswith("classifier.") else name.rpartition(".")[0] for name in whole}
 
 
 def _config(module: Module, saved: list[str], base: "Base") -> dict[str, Any]:
