@@ -31,6 +31,7 @@ COMMANDS = [
     "module",
     "module list",
     "module show",
+    "module convert",
     "module verify",
     "collection",
     "collection list",

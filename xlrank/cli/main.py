@@ -6,8 +6,9 @@ import typer
 
 import xlrank
 from xlrank.cli.evaluation import report, run_evaluation
+from xlrank.cli.modules import app as module_app
 from xlrank.cli.stages import evaluate, index, rerank, search
-from xlrank.cli.things import collection_app, module_app
+from xlrank.cli.things import collection_app
 from xlrank.cli.train import app as train_app
 from xlrank.errors import XlrankError
 

@@ -1,5 +1,6 @@
 """Settings of a bottleneck adapter, in all of AdapterHub's variants."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -51,12 +52,15 @@ class AdapterConfig:
     scaling: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.non_linearity != "leakyrelu" and self.non_linearity not in ACT2FN:
+        # Settings are read from files, so their types are no more certain than their values.
+        if str(self.non_linearity) not in {"leakyrelu", *ACT2FN}:
             known = "relu, gelu, gelu_new, swish, tanh, leakyrelu"
             raise XlrankError(f"adapter: unknown activation {self.non_linearity!r}; expected {known} or another of transformers'")
         factors = [*(self.reduction_factor.values() if isinstance(self.reduction_factor, Mapping) else [self.reduction_factor])]
-        if not all(factor > 0 for factor in [*factors, self.invertible_reduction_factor]):
-            raise XlrankError("adapter: reduction factors must be positive")
+        if not all(_is_number(factor) and factor > 0 for factor in [*factors, self.invertible_reduction_factor]):
+            raise XlrankError("adapter: reduction factors must be positive numbers")
+        if not _is_number(self.scaling):
+            raise XlrankError(f"adapter: the scaling {self.scaling!r} is no finite number")
 
     @classmethod
     def of(cls, module: Module) -> "AdapterConfig":
@@ -90,3 +94,7 @@ class AdapterConfig:
                 raise XlrankError(f"adapter: no reduction factor for layer {layer} and no 'default'")
             factor = found
         return max(1, int(hidden // factor))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

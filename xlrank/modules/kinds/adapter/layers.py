@@ -29,11 +29,12 @@ def activation(name: str) -> nn.Module:
 
 
 class Linear(nn.Linear):
-    """A linear layer that starts small (N(0, 0.02), no bias), or with memory as it comes where weights are loaded anyway."""
+    """A linear layer that starts small (N(0, 0.02), no bias), or without any memory where weights are put in later."""
 
     def __init__(self, inputs: int, outputs: int, *, initialise: bool = True) -> None:
         self.initialise = initialise
-        super().__init__(inputs, outputs)
+        # Sizes come from a module's settings, which may be anybody's: none may cost memory before the tensors have agreed.
+        super().__init__(inputs, outputs, device=None if initialise else "meta")
 
     def reset_parameters(self) -> None:
         """Called by torch when the layer is made."""
@@ -166,7 +167,10 @@ def build_adapter(module: Module, sizes: Sizes) -> Adapter:
     Raises:
         XlrankError: names or shapes of the tensors do not fit the configuration and the encoder.
     """
-    adapter = Adapter(AdapterConfig.of(module), *sizes, initialise=False)
+    try:
+        adapter = Adapter(AdapterConfig.of(module), *sizes, initialise=False)
+    except XlrankError as error:
+        raise XlrankError(f"module {module.name!r}: {error}") from None
     expected = adapter.state_dict()
     tensors = {name: tensor for name, tensor in module.tensors.items() if not name.startswith("head.")}
     for name in sorted(set(expected) ^ set(tensors)):

@@ -109,7 +109,10 @@ def build_ranking_head(module: Module, hidden: int) -> RankingHead:
     labels = tensors["out.weight"].shape[0] if "out.weight" in tensors else 0
     if labels not in (1, 2):
         raise XlrankError(f"module {module.name!r} has no relevance head with 1 or 2 labels")
-    head = RankingHead(hidden, str(module.config.get("pooling", "cls")), labels, with_dense="dense.weight" in tensors)
+    try:
+        head = RankingHead(hidden, str(module.config.get("pooling", "cls")), labels, with_dense="dense.weight" in tensors)
+    except XlrankError as error:
+        raise XlrankError(f"module {module.name!r}: {error}") from None
     if {name: t.shape for name, t in tensors.items()} != {name: t.shape for name, t in head.state_dict().items()}:
         raise XlrankError(f"module {module.name!r} has no relevance head for hidden size {hidden}")
     head.load_state_dict(tensors, assign=True)

@@ -33,7 +33,10 @@ class LoraKind(Kind):
         """Whole values first, then low-rank differences."""
         yield from replacements(module)
         for layer in layers(module):
-            product = module.tensors[f"B.{layer}"].float() @ module.tensors[f"A.{layer}"].float()
+            down, up = module.tensors[f"A.{layer}"], module.tensors.get(f"B.{layer}")
+            if up is None or down.dim() != 2 or up.dim() != 2 or up.shape[1] != down.shape[0]:
+                raise XlrankError(f"module {module.name!r}: {layer}: its A and B are not [rank, inputs] and [outputs, rank]")
+            product = up.float() @ down.float()
             yield SumEdit(module.name, f"{layer}.weight", scaling(module, layer) * product)
 
     def updates(self, module: Module, base: "Base") -> Mapping[str, "nn.Module"]:
@@ -78,7 +81,10 @@ def layers(module: Module) -> list[str]:
 def scaling(module: Module, layer: str) -> float:
     """The factor of a LoRA's product at one linear layer."""
     factors = module.config.get("scaling", 1.0)
-    return float(factors[layer] if isinstance(factors, Mapping) else factors)
+    factor = factors.get(layer) if isinstance(factors, Mapping) else factors
+    if not isinstance(factor, int | float):
+        raise XlrankError(f"module {module.name!r}: {layer}: its scaling is {factor!r}, expected a number")
+    return float(factor)
 
 
 def _sum(terms: Sequence[tuple[Module, float]]) -> Mapping[str, "Tensor"]:

@@ -7,6 +7,7 @@ Tensors: ``index.PARAMETER`` int32 [k] (int64 where a parameter is too large), a
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from xlrank.errors import XlrankError
 from xlrank.modules.arithmetic import check_same_others, derived, means, others
 from xlrank.modules.kinds.kind import Kind
 from xlrank.modules.module import Module
@@ -32,7 +33,10 @@ class MaskKind(Kind):
         for name, index in module.tensors.items():
             if name.startswith(INDEX):
                 parameter = name.removeprefix(INDEX)
-                yield SparseEdit(module.name, parameter, index, module.tensors[VALUE + parameter])
+                values = module.tensors.get(VALUE + parameter)
+                if values is None or index.dim() != 1 or values.dim() != 1 or index.is_floating_point():
+                    raise XlrankError(f"module {module.name!r}: {parameter}: its positions and differences are not two lists")
+                yield SparseEdit(module.name, parameter, index, values)
 
     def scaled(self, module: Module, factor: float) -> Module:
         """All differences times ``factor``."""
