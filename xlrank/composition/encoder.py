@@ -39,6 +39,7 @@ class ComposedEncoder(nn.Module):
         self.encoder: Any = base.copy_encoder({}, dtype)
         # The base's own layers by its names for them, wherever modules are put around them later.
         self.layers: dict[str, Any] = dict(self.encoder.named_modules())
+        self.stages: list[Slots[Adapter | None]] = []
         self.invertibles = NO_BLOCKS
         self.edited: frozenset[str] = frozenset()
         self.edit(edits or {})
@@ -76,7 +77,7 @@ class ComposedEncoder(nn.Module):
                 own = self.layers[f"encoder.layer.{i}.{name}"]
                 here = any(bottleneck is not None for stage in blocks for bottleneck in stage.items)
                 block.output = AdaptedOutput(own, blocks, self.routing) if here else own
-        self.invertibles = invertibles
+        self.stages, self.invertibles = list(stages), invertibles
         own = self.layers[EMBEDDINGS]
         here = any(block is not None for block in invertibles.items)
         self.encoder.embeddings = AdaptedEmbeddings(own, invertibles, self.routing) if here else own
