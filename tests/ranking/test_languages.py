@@ -12,6 +12,7 @@ from xlrank.composition import both, split
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.ranking import Journal, Ranker
+from xlrank.ranking.scorer import Scorer
 
 PAIRS = [
     ("дарыя", "the river and the bridge of the market"),
@@ -141,3 +142,19 @@ def test_languages_are_needed_and_checked(tiny_base: Base, adapters: dict[str, s
         Ranker(tiny_base, SPLIT, stand_in="best")  # type: ignore[arg-type]
     with pytest.raises(XlrankError, match="only masks and LoRAs can be added up"):
         (tiny_base + both(query=make_adapter(tiny_base, "ky", 1), document=make_adapter(tiny_base, "en", 2))).score(PAIRS)
+
+
+def test_reference_mode_ranks_as_the_original(tiny_base: Base, adapters: dict[str, str], masks: dict[str, str]) -> None:
+    """One side's invertible adapter in splits, and one mask on both sides counted twice."""
+    for modules, composition in ((adapters, SPLIT), (masks, "both(query,document)+rank")):
+        ours, original = (
+            Ranker(tiny_base, composition, precision="fp32", modules=modules, reference=reference) for reference in (False, True)
+        )
+        for languages in [("ky", "en"), ("ug", "ug"), ("ky", "ky")]:
+            closed = original.composition_for(languages)
+            expected = Scorer(tiny_base, closed, reference=True)(original._encoder.batch(original._encoder.encode(PAIRS)))
+            np.testing.assert_allclose(original.score(PAIRS, languages=languages), expected, atol=1e-5)
+        mixed = original.score(PAIRS, languages=LANGUAGES)
+        alone = [float(original.score([p], languages=each)[0]) for p, each in zip(PAIRS, LANGUAGES, strict=True)]
+        np.testing.assert_allclose(mixed, alone, atol=1e-5)
+        assert np.abs(mixed - ours.score(PAIRS, languages=LANGUAGES)).max() > 1e-3

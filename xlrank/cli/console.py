@@ -26,6 +26,12 @@ StandInOption = Annotated[
     Literal["nearest", "average"],
     typer.Option("--stand-in", help="What a language without a module gets: the nearest relative's, or the relatives' average."),
 ]
+ReferenceOption = Annotated[
+    bool,
+    typer.Option(
+        "--reference", help="Repeat the original code's quirks: one side's invertible adapter in splits, doubled masks."
+    ),
+]
 
 
 @contextmanager

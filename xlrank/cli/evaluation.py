@@ -12,6 +12,7 @@ from xlrank.cli.console import (
     FieldsOption,
     ModuleOption,
     PrecisionOption,
+    ReferenceOption,
     StandInOption,
     module_names,
     print_table,
@@ -39,6 +40,7 @@ def run_evaluation(
     precision: PrecisionOption = "auto",
     module: ModuleOption = None,
     stand_in: StandInOption = "nearest",
+    reference: ReferenceOption = False,
 ) -> None:
     """Evaluate systems on a collection, from first stage to leaderboard."""
     from xlrank.experiment import Plan, run_plan
@@ -58,6 +60,7 @@ def run_evaluation(
         precision=precision,
         modules=module_names(module),
         stand_in=stand_in,
+        reference=reference,
     )
     with progress_bars() as bars:
         results = run_plan(plan, out, bars)

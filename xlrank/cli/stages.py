@@ -13,6 +13,7 @@ from xlrank.cli.console import (
     LanguageOption,
     ModuleOption,
     PrecisionOption,
+    ReferenceOption,
     StandInOption,
     module_names,
     print_table,
@@ -97,6 +98,7 @@ def rerank(
     precision: PrecisionOption = "auto",
     module: ModuleOption = None,
     stand_in: StandInOption = "nearest",
+    reference: ReferenceOption = False,
 ) -> None:
     """Re-order a run with a composed ranker; interrupted, the same command continues."""
     from xlrank.bases import Base
@@ -113,7 +115,7 @@ def rerank(
     composition = parse(compose).resolve(resolver(query_language, document_language, module_names(module), stand_in=stand_in))
     candidates, source = Run.read(run), Collection(collection)
     resolved = resolve_precision(precision)
-    ranker = Ranker(Base(base), composition, precision=resolved)
+    ranker = Ranker(Base(base), composition, precision=resolved, reference=reference)
     digests = [leaf.loaded().digest for leaf in composition.leaves()]
     key = content_key(
         file_hash(run),
@@ -124,6 +126,7 @@ def rerank(
         depth,
         base,
         resolved,
+        reference,
     )
     journal = Journal(cache_folder() / "journals" / f"{key}.jsonl")
     with progress_bars() as bars:
@@ -137,7 +140,14 @@ def rerank(
             journal=journal,
             progress=bars(str(composition)),
         )
-    metadata = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "candidates": run.name}
+    metadata = {
+        "method": str(composition),
+        "modules": digests,
+        "base": base,
+        "precision": resolved,
+        "candidates": run.name,
+        "reference": reference,
+    }
     Run(result.name, result.rankings, metadata).write(out)
     journal.remove()
     typer.echo(f"{composition}: {len(result.rankings)} topics in {out}")

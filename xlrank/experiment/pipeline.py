@@ -41,6 +41,7 @@ class Plan:
         precision: of the rankers.
         modules: folders or ids by the name they stand for in compositions.
         stand_in: what a language without a module gets, ``nearest`` or ``average`` (:mod:`xlrank.composition.resolve`).
+        reference: whether rankers repeat the original code's quirks.
     """
 
     collection: str = "mini"
@@ -54,6 +55,7 @@ class Plan:
     precision: Precision = "auto"
     modules: Mapping[str, str] = field(default_factory=dict)
     stand_in: StandInRule = "nearest"
+    reference: bool = False
 
 
 def run_plan(plan: Plan, out: Path, progress: StageProgress) -> dict[str, Any]:
@@ -66,7 +68,15 @@ def run_plan(plan: Plan, out: Path, progress: StageProgress) -> dict[str, Any]:
     """
     collection, languages, systems = _checked(plan)
     stages = Stages(
-        collection, language_code(plan.documents), Base(plan.base), out, plan.fields, plan.depth, plan.precision, progress
+        collection,
+        language_code(plan.documents),
+        Base(plan.base),
+        out,
+        plan.fields,
+        plan.depth,
+        plan.precision,
+        progress,
+        plan.reference,
     )
     systems, notes = _possible(plan, systems, stages, languages)
     compositions = _compositions(plan, systems, stages, languages)
@@ -139,7 +149,7 @@ def _compositions(plan: Plan, systems: list[System], stages: Stages, languages: 
     for language in languages:
         for ranker in (s for s in systems if s.template is not None):
             composition = ranker.composition(language, stages.document_language, plan.modules, plan.stand_in)
-            check_rules(composition)
+            check_rules(composition, reference=plan.reference)
             for leaf in composition.leaves():
                 leaf.loaded().check_base(stages.base)
             result[ranker.name, language] = composition

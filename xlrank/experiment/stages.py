@@ -39,6 +39,7 @@ class Stages:
         depth: candidates a ranker re-orders for each topic.
         precision: of the rankers.
         progress: told what goes on.
+        reference: whether rankers repeat the original code's quirks.
     """
 
     collection: Collection
@@ -49,10 +50,12 @@ class Stages:
     depth: int
     precision: Precision
     progress: StageProgress
+    reference: bool = False
 
     def __post_init__(self) -> None:
         # Compositions that do not change with the query's language are re-used; the others may go, they take memory.
-        self._ranker = lru_cache(maxsize=4)(lambda composition: Ranker(self.base, composition, precision=self.precision))
+        settings = {"precision": self.precision, "reference": self.reference}
+        self._ranker = lru_cache(maxsize=4)(lambda composition: Ranker(self.base, composition, **settings))  # type: ignore[arg-type]
 
     @cached_property
     def _texts(self) -> str:
@@ -83,6 +86,7 @@ class Stages:
             self.depth,
             resolve_precision(self.precision),
             candidates.scores(),
+            *(["reference"] if self.reference else []),
         ]
 
         def make(key: str) -> Run:
@@ -148,6 +152,7 @@ class Stages:
             "precision": resolve_precision(self.precision),
             "depth": self.depth,
             "fields": self.fields,
+            "reference": self.reference,
         }
         run = Run(name, run.rankings, {**run.metadata, **metadata})
         run.write(path)

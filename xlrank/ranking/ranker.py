@@ -54,6 +54,7 @@ class Ranker:
         max_length: word pieces a pair is cut to (default: what the base takes).
         modules: folders or ids of modules by the name they stand for, e.g. ``{"ug": "my/ug"}``.
         stand_in: what a language without a module gets, ``nearest`` or ``average`` (:mod:`xlrank.composition.resolve`).
+        reference: repeat the original code's quirks (:func:`xlrank.composition.compose.compose`), to repeat its numbers.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class Ranker:
         max_length: int | None = None,
         modules: Mapping[str, str | Path] | None = None,
         stand_in: StandInRule = "nearest",
+        reference: bool = False,
     ) -> None:
-        self.base, self.modules, self.stand_in = base, modules or {}, stand_in
+        self.base, self.modules, self.stand_in, self.reference = base, modules or {}, stand_in, reference
         open_sides = resolver(modules=self.modules, stand_in=stand_in, keep_sides=True)
         self.composition = as_composition(composition).resolve(open_sides)
         self.precision: Precision = precision
@@ -77,7 +79,7 @@ class Ranker:
                 leaf.module.check_base(base)
 
     def __add__(self, other: Composition | Module | str) -> "Ranker":
-        settings = {name: getattr(self, name) for name in ("precision", "max_length", "modules", "stand_in")}
+        settings = {name: getattr(self, name) for name in ("precision", "max_length", "modules", "stand_in", "reference")}
         return Ranker(self.base, self.composition + other, **settings)
 
     def __repr__(self) -> str:
@@ -117,7 +119,7 @@ class Ranker:
     def _scorers(self) -> "Scorers":
         from xlrank.ranking.scorers import Scorers
 
-        return Scorers(self.base, resolve_precision(self.precision))
+        return Scorers(self.base, resolve_precision(self.precision), self.reference)
 
     def score(
         self,

@@ -14,8 +14,8 @@ from xlrank.precision import ResolvedPrecision
 from xlrank.ranking.pairs import EncodedPair, PairEncoder
 from xlrank.ranking.scorer import Scorer
 
-Shared = tuple[tuple[Module, ...], Module]
-"""What compositions must have in common to share a batch: the modules that change weights, and the head."""
+Shared = tuple[tuple[Module, ...], Module, Composition | None]
+"""What compositions must have in common to share a batch: modules that change weights, and the head; in reference mode all."""
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Scorers:
 
     base: Base
     precision: ResolvedPrecision
+    reference: bool = False
     _scorer: Scorer | None = None
     _shared: Shared | None = None
 
@@ -40,11 +41,12 @@ class Scorers:
             yield rows, Group(self._switched(wanted, shared))
 
     def _in_common(self, composition: Composition) -> Shared:
-        return tuple(plan(composition).edits), head_source(self.base, composition)
+        edits = plan(composition, reference=self.reference).edits
+        return tuple(edits), head_source(self.base, composition), composition if self.reference else None
 
     def _switched(self, wanted: Sequence[Composition], shared: Shared) -> Scorer:
         if self._scorer is None:
-            self._scorer = Scorer(self.base, *wanted, precision=self.precision)
+            self._scorer = Scorer(self.base, *wanted, precision=self.precision, reference=self.reference)
         else:
             resident = self._scorer.compositions if self._shared == shared else ()
             self._scorer.switch(*dict.fromkeys([*resident, *wanted]))
