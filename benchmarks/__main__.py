@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("overhead", "switching")
+NAMES = ("overhead", "switching", "training")
 
 
 def main() -> int:

@@ -40,6 +40,7 @@ COMMANDS = [
     "train language",
     "train head",
     "train pairs",
+    "train score",
     "train ranking",
 ]
 

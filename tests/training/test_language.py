@@ -48,7 +48,7 @@ def learned(base: Base, text: Path, **options: Any) -> Module:  # noqa: ANN401 -
 def test_only_the_adapter_learns(tiny_base: Base, text: Path, head: Module) -> None:
     before, head_before = snapshot(tiny_base), {name: tensor.clone() for name, tensor in head.tensors.items()}
     config = AdapterConfig(reduction_factor=4, invertible=True)
-    one, two = (learned(tiny_base, text, adapter=config, settings=replace(SETTINGS, steps=n)) for n in (1, 2))
+    one, two = (learned(tiny_base, text, recipe=config, settings=replace(SETTINGS, steps=n)) for n in (1, 2))
     assert snapshot(tiny_base) == before
     assert all(torch.equal(head.tensors[name], tensor) for name, tensor in head_before.items())
     assert (
@@ -105,7 +105,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tiny_base: Base, text: 
         with pytest.raises(KeyboardInterrupt):
             learned(tiny_base, text, settings=settings)
     resumed = learned(tiny_base, text, settings=settings)
-    assert resumed.training["heldout_loss_before"] is None, "the run started anew instead of continuing"
+    assert resumed.training["resumed"] == [1], "the run started anew instead of continuing"
     for name, tensor in whole.tensors.items():
         torch.testing.assert_close(resumed.tensors[name], tensor, msg=name)
 
@@ -126,7 +126,7 @@ def stopped(base: Base, text: Path, monkeypatch: pytest.MonkeyPatch, **options: 
     """The model and the checkpoints' folder of a run that is stopped before its first step."""
     seen: list[Any] = []
 
-    def stop(*arguments: Any) -> None:  # noqa: ANN401 - train's own
+    def stop(*arguments: Any, **_: Any) -> None:  # noqa: ANN401 - train's own
         seen.extend(arguments)
         raise KeyboardInterrupt
 
@@ -154,7 +154,7 @@ def test_settings_that_change_the_module_change_the_checkpoints_folder(
 def model(base: Base, head: Module, adapter_module: Module, support: torch.Tensor) -> MaskedLanguageModel:
     adapter = build_adapter(adapter_module, (32, 2))
     words = base.encoder.get_input_embeddings().weight
-    return MaskedLanguageModel(trainable(base, adapter), load_mlm_head(head, base), adapter, words, support)
+    return MaskedLanguageModel(trainable(base, adapter), load_mlm_head(head, base), adapter.invertible, words, support)
 
 
 @pytest.mark.parametrize("invertible", [True, False])
@@ -169,8 +169,8 @@ def test_the_restricted_softmax_is_the_full_one_over_the_support(tiny_base: Base
         zeros = torch.zeros_like(ids)
         states = full.composed(ids, torch.ones_like(ids), zeros, zeros)[labels != IGNORED]
         vectors = full.head.transform(states)
-        if full.adapter is not None and full.adapter.invertible is not None:
-            vectors = full.adapter.invertible.inverse(vectors)
+        if full.invertible is not None:
+            vectors = full.invertible.inverse(vectors)
         logits = vectors @ tiny_base.encoder.get_input_embeddings().weight.T + full.head.bias
         targets = labels[labels != IGNORED]
         chosen = logits.gather(1, targets[:, None])[:, 0]

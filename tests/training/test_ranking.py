@@ -1,25 +1,26 @@
 """Ranking modules: what learns and what stays, the losses by hand, resuming, and groups that are refused."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.conftest import HIDDEN, LAYERS, load_base, make_adapter, make_batch, make_ranking, snapshot
+from tests.conftest import HIDDEN, LAYERS, load_base, make_adapter, make_batch, make_mask, make_ranking, snapshot
 from xlrank.bases import Base
 from xlrank.composition import as_composition
 from xlrank.composition.compose import compose
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
+from xlrank.modules.kinds.adapter.config import AdapterConfig
 from xlrank.modules.kinds.head.layers import build_ranking_head, relevance
 from xlrank.modules.weights import edited_parameters
 from xlrank.ranking import Ranker
+from xlrank.training.data import read_groups
 from xlrank.training.loop import Settings
-from xlrank.training.pairs import Group, mine_groups, read_groups
-from xlrank.training.ranking import RankingModel, train_ranking
+from xlrank.training.ranking import RankingData, RankingModel, train_ranking
+from xlrank.training.recipes import FullRecipe, LoraRecipe, MaskRecipe, Recipe
 
 SETTINGS = Settings(steps=2, batch=2, rate=1e-2, save_every=9)
 SUBJECTS = ("river", "market", "school", "doctor", "train", "apple", "winter", "water", "election", "bridge")
@@ -45,10 +46,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+RECIPES: dict[str, Recipe] = {"adapter": AdapterConfig(reduction_factor=16), "full": FullRecipe()}
+
+
 def learned(base: Base, data: Path, kind: str = "adapter", **options: Any) -> Module:  # noqa: ANN401 - train_ranking's own
-    on = make_adapter(base, "en", 2) if kind == "adapter" else None
-    settings: dict[str, Any] = {"settings": SETTINGS, "on": on, "max_length": 32, "licence": "CC0"}
-    return train_ranking(data, base=base, kind=kind, **settings | options)  # type: ignore[arg-type]
+    on = make_adapter(base, "en", 2) if kind == "adapter" else ()
+    settings: dict[str, Any] = {"settings": SETTINGS, "on": on, "max_length": 32, "recipe": RECIPES[kind]}
+    return train_ranking(RankingData(data, licence="CC0", heldout=1), base=base, **settings | options)
 
 
 def test_only_the_adapter_and_its_head_learn(tiny_base: Base, data: Path) -> None:
@@ -65,13 +69,18 @@ def test_only_the_adapter_and_its_head_learn(tiny_base: Base, data: Path) -> Non
         "head.out.bias": [1],
     }
     assert set(two.tensors) == set(shapes)
-    assert [name for name, tensor in one.tensors.items() if torch.equal(tensor, two.tensors[name])] == []
+    same = [name for name, tensor in one.tensors.items() if torch.equal(tensor, two.tensors[name])]
+    assert same == ["head.out.bias"], "a softmax over documents does not see what is added to all of them"
     assert (two.kind, two.role, two.language) == ("adapter", "ranking", "en")
 
 
 def test_the_learned_module_ranks(tiny_base: Base, data: Path, tmp_path: Path) -> None:
     module = learned(
-        tiny_base, data, settings=Settings(steps=20, batch=5, rate=1e-2, save_every=50), pooling="mean", reduction_factor=4
+        tiny_base,
+        data,
+        settings=Settings(steps=20, batch=5, rate=1e-2, save_every=50),
+        pooling="mean",
+        recipe=AdapterConfig(reduction_factor=4),
     )
     loaded = Module.load(module.save(tmp_path / "rank"))
     assert loaded == module
@@ -131,7 +140,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tiny_base: Base, data: 
         patch.setattr(Trainer, "_save_checkpoint", interrupted)
         learned(tiny_base, data, kind, settings=settings)
     resumed = learned(tiny_base, data, kind, settings=settings)
-    assert resumed.training["heldout_loss_before"] is None, "the run started anew instead of continuing"
+    assert resumed.training["resumed"] == [1], "the run started anew instead of continuing"
     for name, tensor in whole.tensors.items():
         torch.testing.assert_close(resumed.tensors[name], tensor, atol=1e-5, rtol=1e-3, msg=name)
 
@@ -141,7 +150,7 @@ def test_settings_that_change_the_module_change_the_checkpoints_folder(
 ) -> None:
     folders: list[Path] = []
 
-    def stop(*arguments: Any) -> None:  # noqa: ANN401 - train's own
+    def stop(*arguments: Any, **_: Any) -> None:  # noqa: ANN401 - train's own
         folders.append(arguments[-1])
         raise KeyboardInterrupt
 
@@ -151,7 +160,7 @@ def test_settings_that_change_the_module_change_the_checkpoints_folder(
         {"loss": "bce"},
         {"pooling": "mean"},
         {"max_length": 31},
-        {"reduction_factor": 8},
+        {"recipe": AdapterConfig(reduction_factor=8)},
         {"on": make_adapter(tiny_base, "en", 9)},
         {"settings": Settings(steps=3)},
     ]
@@ -176,122 +185,51 @@ def test_the_losses_by_hand(tiny_base: Base, loss: Any, relevant: int) -> None: 
             probabilities = torch.sigmoid(logits)
             others = [i for i in range(3) if i != relevant]
             expected = -(probabilities[:, relevant].log().sum() + (1 - probabilities[:, others]).log().sum()) / 6
-        labels = torch.full((2,), relevant)
-        torch.testing.assert_close(RankingModel(encoder, head, loss, 3)(**batch.tensors(), labels=labels)["loss"], expected)
+        labels = torch.zeros(6)
+        labels[[relevant, 3 + relevant]] = 1
+        groups = torch.tensor([0, 0, 0, 1, 1, 1])
+        found = RankingModel(encoder, head, loss)(**batch.tensors(), labels=labels, groups=groups)["loss"]
+        torch.testing.assert_close(found, expected)
 
 
-def test_the_kind_decides_whether_there_is_a_module_below(tiny_base: Base, tiny_xlmr_base: Base, data: Path) -> None:
-    on = make_adapter(tiny_base, "en", 2)
-    for kind, below in (("adapter", None), ("full", on)):
-        with pytest.raises(XlrankError, match="--on names the language module below an adapter; a full module takes none"):
-            learned(tiny_base, data, kind, on=below)
+def test_an_adapter_needs_a_module_below(tiny_base: Base, tiny_xlmr_base: Base, data: Path) -> None:
+    with pytest.raises(XlrankError, match="an adapter learns on the language module that others will replace; name it"):
+        learned(tiny_base, data, on=())
     with pytest.raises(XlrankError, match="was made for base"):
-        learned(tiny_xlmr_base, data, on=on)
+        learned(tiny_xlmr_base, data, on=make_adapter(tiny_base, "en", 2))
+
+
+@pytest.mark.parametrize("below", ["adapter", "mask", "nothing"])
+@pytest.mark.parametrize("recipe", [MaskRecipe(entries=400, like_reduction_factor=None), LoraRecipe(rank=2, alpha=4)])
+def test_other_kinds_learn_to_rank(tiny_base: Base, data: Path, recipe: Recipe, below: str) -> None:
+    under = {"adapter": [make_adapter(tiny_base, "en", 2)], "mask": [make_mask(tiny_base, "en", 2)], "nothing": []}[below]
+    module = learned(tiny_base, data, on=under, recipe=recipe, settings=Settings(steps=4, batch=3, rate=1e-2, save_every=9))
+    assert module.kind == ("mask" if isinstance(recipe, MaskRecipe) else "lora")
+    assert {"head.out.weight", "head.out.bias"} <= set(module.tensors)
+    composition = as_composition(under[0]) + module if under else as_composition(module)
+    assert len(Ranker(tiny_base, composition, precision="fp32").score([("the river", "a river")])) == 1
+
+
+@pytest.mark.parametrize("loss", ["bce", "listwise", "pairwise", "margin-mse", "kl"])
+def test_every_loss_goes_down(tiny_base: Base, data: Path, tmp_path: Path, loss: str) -> None:
+    rows = [{**json.loads(line), "scores": [3.0, -1.0, -2.0]} for line in data.read_text().splitlines()]
+    path = tmp_path / "scored.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    record = learned(
+        tiny_base, path, loss=loss, pooling="mean", settings=Settings(steps=25, batch=5, rate=1e-2, save_every=50)
+    ).training
+    assert record["heldout_loss"] < record["heldout_loss_before"]
+
+
+def test_data_that_a_loss_cannot_use_are_refused(tiny_base: Base, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(XlrankError, match="scores"):
+        learned(tiny_base, data, loss="kl")
+    few = tmp_path / "few.jsonl"
+    few.write_text(data.read_text().splitlines()[0] + "\n")
+    with pytest.raises(XlrankError, match=r"few\.jsonl: only 1 queries; too few to hold out 1"):
+        learned(tiny_base, few)
 
 
 def test_an_unknown_pooling_is_refused(tiny_base: Base, data: Path) -> None:
     with pytest.raises(XlrankError, match="unknown pooling 'max'"):
         learned(tiny_base, data, pooling="max")
-
-
-def lines(path: Path, rows: Sequence[Any]) -> Path:
-    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows) + "\n")
-    return path
-
-
-GOOD = {"query": "q", "positive": "p", "negatives": ["n", "m"]}
-
-
-def test_groups_are_read_and_cleaned(tmp_path: Path) -> None:
-    path = lines(tmp_path / "g.jsonl", [GOOD, "", {**GOOD, "query": " a\u200f\nb ", "more": 1}])
-    assert read_groups(path) == [Group("q", ("p", "n", "m")), Group("a b", ("p", "n", "m"))]
-
-
-@pytest.mark.parametrize(
-    ("row", "problem"),
-    [
-        ("{", "expected an object"),
-        ([1], "expected an object"),
-        ({"query": "q", "positive": "p"}, "expected an object"),
-        ({"positive": "p", "negatives": ["n"]}, "expected an object"),
-        ({"query": "q", "negatives": ["n"]}, "expected an object"),
-        ({**GOOD, "negatives": 3}, "expected an object"),
-        ({**GOOD, "negatives": "nm"}, "expected an object"),
-        ({**GOOD, "negatives": []}, "a text is missing or empty"),
-        ({**GOOD, "query": " "}, "a text is missing or empty"),
-        ({**GOOD, "positive": None}, "a text is missing or empty"),
-        ({**GOOD, "negatives": ["n", ""]}, "a text is missing or empty"),
-    ],
-)
-def test_a_malformed_group_is_named(tmp_path: Path, row: object, problem: str) -> None:
-    path = lines(tmp_path / "g.jsonl", [GOOD, row])
-    with pytest.raises(XlrankError) as caught:
-        read_groups(path)
-    assert str(caught.value).startswith(f"{path}, line 2: {problem}")
-
-
-def test_an_empty_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(XlrankError, match="holds no training groups"):
-        read_groups(lines(tmp_path / "g.jsonl", [""]))
-
-
-def test_groups_of_different_sizes_are_refused(tiny_base: Base, tmp_path: Path) -> None:
-    path = lines(tmp_path / "g.jsonl", [GOOD, GOOD, {**GOOD, "negatives": ["n"]}])
-    with pytest.raises(XlrankError, match=r"g\.jsonl: groups of 2 to 3 documents; all must have as many"):
-        learned(tiny_base, path)
-
-
-def test_too_few_groups_are_refused(tiny_base: Base, tmp_path: Path) -> None:
-    with pytest.raises(XlrankError, match=r"g\.jsonl: only 1 groups; too few"):
-        learned(tiny_base, lines(tmp_path / "g.jsonl", [GOOD]))
-
-
-PARAGRAPHS = [
-    {"doc_id": f"p{i}", "text": f"The {a} and the {b} in winter. The water of the {c} and a {a} in the market."}
-    for i, (a, b, c) in enumerate((a, b, c) for a in SUBJECTS[:5] for b in SUBJECTS[5:7] for c in SUBJECTS[7:])
-]
-
-
-def test_groups_are_mined(tiny_base: Base, tmp_path: Path) -> None:
-    paragraphs = lines(
-        tmp_path / "p.jsonl",
-        [*PARAGRAPHS, *({"doc_id": f"x{i}", "text": f"a {letter}"} for i, letter in enumerate("abcdefghij"))],
-    )
-    asked = [{"query_id": str(i), "text": f"Question {i}", "doc_id": f"p{i}", "label": int(i != 3)} for i in range(8)]
-    groups = list(mine_groups(lines(tmp_path / "q.jsonl", asked), paragraphs, base=tiny_base, limit=10, negatives=4, hard=2))
-    texts = {row["doc_id"]: row["text"] for row in PARAGRAPHS}
-    assert len(groups) == 10
-    for group in groups:
-        assert set(group) == {"query", "positive", "negatives"}
-        assert len(set(group["negatives"])) == 4
-        assert group["positive"] not in group["negatives"]
-    questions = {group["query"]: group["positive"] for group in groups if group["query"].startswith("Question")}
-    assert len(questions) == 7
-    assert "Question 3" not in questions
-    assert all(positive == texts[f"p{query.split()[1]}"] for query, positive in questions.items())
-    cloze = [group for group in groups if not group["query"].startswith("Question")]
-    assert all(f"{group['query']} {group['positive']}" in texts.values() for group in cloze)
-
-
-@pytest.mark.parametrize(
-    ("row", "problem"),
-    [
-        ({"text": "a", "doc_id": "p0"}, "expected an object"),
-        ("[", "expected an object"),
-        ({"text": "a", "doc_id": "p0", "label": 2}, "the label 2 is neither 0 nor 1"),
-        ({"text": "a", "doc_id": "p99", "label": 1}, "unknown paragraph 'p99'"),
-    ],
-)
-def test_a_malformed_question_is_named(tiny_base: Base, tmp_path: Path, row: object, problem: str) -> None:
-    path = lines(tmp_path / "q.jsonl", [{"text": "a", "doc_id": "p0", "label": 1}, row])
-    with pytest.raises(XlrankError) as caught:
-        list(mine_groups(path, lines(tmp_path / "p.jsonl", PARAGRAPHS), base=tiny_base))
-    assert str(caught.value).startswith(f"{path}, line 2: {problem}")
-
-
-@pytest.mark.parametrize("options", [{"negatives": 2, "hard": 3}, {}, {"limit": 0}], ids=str)
-def test_mining_that_cannot_work_is_one_line(tiny_base: Base, tmp_path: Path, options: dict[str, int]) -> None:
-    # More hard negatives than negatives; fewer paragraphs than negatives; nothing asked for.
-    questions = lines(tmp_path / "q.jsonl", [{"text": "a", "doc_id": "p0", "label": 1}])
-    with pytest.raises(XlrankError):
-        list(mine_groups(questions, lines(tmp_path / "p.jsonl", PARAGRAPHS[:4]), base=tiny_base, **options))

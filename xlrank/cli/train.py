@@ -1,95 +1,118 @@
-"""``xlrank train``: language modules, the shared prediction head, ranking modules and the monoBERT baseline."""
+"""``xlrank train``: language modules, the shared prediction head, ranking modules and the monoBERT baseline, and their data."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from xlrank.cli.training_options import (
+    AccumulateOption,
+    BaseOption,
+    BatchOption,
+    LengthOption,
+    LicenceOption,
+    MaxTokensOption,
+    OutOption,
+    RateOption,
+    SaveEveryOption,
+    SeedOption,
+    SettingOption,
+    StepsOption,
+    TextsOption,
+    WithOption,
+    free_folder,
+    named_values,
+    settings_from,
+)
+
+if TYPE_CHECKING:
+    from xlrank.modules import Module
+
 app = typer.Typer(help="Train modules on the embedded encoder or any BERT / XLM-R base.", no_args_is_help=True)
 
-Base = Annotated[str, typer.Option(help="Encoder: xlrank/e5-small, a Hub name or a folder.")]
-Out = Annotated[Path, typer.Option(help="Folder for the finished module.")]
-Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
-Batch = Annotated[int, typer.Option(help="Sequences or pairs a step.")]
-Rate = Annotated[float, typer.Option(help="Peak learning rate of AdamW.")]
-Seed = Annotated[int, typer.Option(help="Seed of initial weights, data order and masking.")]
-SaveEvery = Annotated[int, typer.Option(help="Steps between checkpoints and held-out evaluations.")]
-Texts = Annotated[
-    list[Path], typer.Option("--text", help="UTF-8 text, one sentence or paragraph a line (.txt, .tsv, .xz, .gz); repeatable.")
+LossOption = Annotated[
+    Literal["listwise", "bce", "pairwise", "margin-mse", "kl"],
+    typer.Option(
+        help="listwise, pairwise: documents of a query compared; bce: pointwise, the paper's; margin-mse, kl: of a teacher."
+    ),
 ]
-Length = Annotated[int, typer.Option(help="Word pieces a training sequence.")]
-MaxTokens = Annotated[int, typer.Option(help="Word pieces of text used at most.")]
-Licence = Annotated[str, typer.Option(help="Licence of the training data, recorded in the module.")]
+PoolingOption = Annotated[
+    Literal["cls", "mean", "match"], typer.Option(help="What the head sees: first token, mean, or product of the sides.")
+]
 
 
-@app.command(epilog="Example: xlrank train language --lang ky --text ky.txt --out my/ky")
+@app.command(epilog="Example: xlrank train language --lang ky --text ky.txt --kind mask --with l1=0.1 --out my/ky")
 def language(
     lang: Annotated[str, typer.Option(help="Language code of the text, e.g. ky.")],
-    text: Texts,
-    out: Out,
-    base: Base = "xlrank/e5-small",
+    text: TextsOption,
+    out: OutOption,
+    kind: Annotated[Literal["adapter", "mask", "lora"], typer.Option(help="What to train.")] = "adapter",
+    with_: WithOption = None,
+    base: BaseOption = "xlrank/e5-small",
     head: Annotated[str, typer.Option(help='Prediction head of the base, made by "train head".')] = "head/mlm",
-    reduction_factor: Annotated[float, typer.Option(help="Hidden size / bottleneck size.")] = 2,
-    invertible: Annotated[bool, typer.Option(help="With a NICE invertible adapter on the embeddings.")] = True,
-    steps: Steps = 1000,
-    batch: Batch = 32,
-    rate: Rate = 5e-4,
-    length: Length = 128,
-    max_tokens: MaxTokens = 5_000_000,
+    steps: StepsOption = 1000,
+    batch: BatchOption = 32,
+    accumulate: AccumulateOption = 1,
+    rate: RateOption = 1e-4,
+    length: LengthOption = 128,
+    max_tokens: MaxTokensOption = 5_000_000,
     full_softmax: Annotated[
         bool, typer.Option(help="Predict over the whole vocabulary, not only the text's word pieces.")
     ] = False,
-    licence: Licence = "see the sources",
-    seed: Seed = 13,
-    save_every: SaveEvery = 100,
+    negatives: Annotated[int, typer.Option(help="Further word pieces that the restricted softmax is over.")] = 0,
+    licence: LicenceOption = "see the sources",
+    seed: SeedOption = 13,
+    save_every: SaveEveryOption = 100,
+    setting: SettingOption = None,
 ) -> None:
-    """Train a MAD-X language adapter by masked language modelling."""
-    from xlrank.bases import Base as Encoder
+    """Train a language module by masked language modelling: MAD-X adapter, LT-SFT mask or LoRA."""
+    from xlrank.bases import Base
     from xlrank.languages import language_code
     from xlrank.modules import Module
-    from xlrank.modules.kinds.adapter.config import AdapterConfig
     from xlrank.training.language import train_language
-    from xlrank.training.loop import Settings
+    from xlrank.training.recipes import recipe_named
 
-    settings = Settings(steps=steps, batch=batch, rate=rate, seed=seed, save_every=save_every)
-    config = AdapterConfig(reduction_factor=reduction_factor, invertible=invertible)
+    free_folder(out)
+    usual = {"reduction_factor": "2", "invertible": "yes"} if kind == "adapter" else {}
     module = train_language(
         language_code(lang),
         text,
-        base=Encoder(base),
-        settings=settings,
-        adapter=config,
+        base=Base(base),
+        settings=settings_from(steps, batch, accumulate, rate, seed, save_every, setting),
+        recipe=recipe_named(kind, usual | named_values(with_, "--with")),
         head=Module.load(head),
         length=length,
         max_tokens=max_tokens,
         full_softmax=full_softmax,
+        negatives=negatives,
         licence=licence,
     )
-    finish(module.save(out))
+    finish(module, out)
 
 
 @app.command(epilog="Example: xlrank train head --text ky.txt --text en.txt --out my/head")
 def head(
-    text: Texts,
-    out: Out,
-    base: Base = "xlrank/e5-small",
-    steps: Steps = 500,
-    batch: Batch = 32,
-    rate: Rate = 1e-3,
-    length: Length = 128,
-    max_tokens: MaxTokens = 2_000_000,
-    licence: Licence = "see the sources",
-    seed: Seed = 13,
-    save_every: SaveEvery = 100,
+    text: TextsOption,
+    out: OutOption,
+    base: BaseOption = "xlrank/e5-small",
+    steps: StepsOption = 500,
+    batch: BatchOption = 32,
+    rate: RateOption = 1e-3,
+    length: LengthOption = 128,
+    max_tokens: MaxTokensOption = 2_000_000,
+    licence: LicenceOption = "see the sources",
+    seed: SeedOption = 13,
+    save_every: SaveEveryOption = 100,
+    setting: SettingOption = None,
 ) -> None:
     """Train the prediction head that the language modules of a base share (only for bases without a published one)."""
-    from xlrank.bases import Base as Encoder
+    from xlrank.bases import Base
     from xlrank.training.language import train_mlm_head
-    from xlrank.training.loop import Settings
 
-    settings = Settings(steps=steps, batch=batch, rate=rate, seed=seed, save_every=save_every)
-    module = train_mlm_head(text, base=Encoder(base), settings=settings, length=length, max_tokens=max_tokens, licence=licence)
-    finish(module.save(out))
+    free_folder(out)
+    settings = settings_from(steps, batch, 1, rate, seed, save_every, setting)
+    module = train_mlm_head(text, base=Base(base), settings=settings, length=length, max_tokens=max_tokens, licence=licence)
+    finish(module, out)
 
 
 @app.command(epilog="Example: xlrank train pairs --questions q.jsonl --paragraphs p.jsonl --out groups.jsonl")
@@ -97,82 +120,112 @@ def pairs(
     questions: Annotated[Path, typer.Option(help='JSON lines {"query_id", "text", "doc_id", "label"}.')],
     paragraphs: Annotated[Path, typer.Option(help='JSON lines {"doc_id", "text"}.')],
     out: Annotated[Path, typer.Option(help="JSON lines of a query, a positive and negatives.")],
-    base: Base = "xlrank/e5-small",
+    base: BaseOption = "xlrank/e5-small",
+    method: Annotated[Literal["dense", "bm25"], typer.Option(help="What finds the hard negatives.")] = "dense",
+    lang: Annotated[str, typer.Option(help="Language of the texts (bm25).")] = "en",
     negatives: Annotated[int, typer.Option(help="Negatives a group.")] = 4,
-    hard: Annotated[int, typer.Option(help="How many of them are hard (near to the query).")] = 3,
+    hard: Annotated[int, typer.Option(help="How many of them are hard.")] = 3,
+    ranks: Annotated[tuple[int, int], typer.Option(help="First and last rank that hard negatives are drawn from.")] = (2, 31),
     limit: Annotated[int, typer.Option(help="Groups in all.")] = 2000,
     sentences: Annotated[float, typer.Option(help="Share of groups that ask with a paragraph's first sentence.")] = 0.3,
-    seed: Seed = 13,
+    seed: SeedOption = 13,
 ) -> None:
-    """Make training groups from labelled questions, with hard negatives found by the bi-encoder."""
-    import json
+    """Make training groups from labelled questions, with hard negatives found by BM25 or the bi-encoder."""
+    from xlrank.bases import Base
+    from xlrank.cli.console import progress_bars
+    from xlrank.training.data import mine, write_groups
 
-    from xlrank.bases import Base as Encoder
-    from xlrank.files import write_text
-    from xlrank.training.pairs import mine_groups
+    with progress_bars() as bars:
+        groups = mine(
+            questions,
+            paragraphs,
+            base=Base(base) if method == "dense" else None,
+            method=method,
+            language=lang,
+            negatives=negatives,
+            hard=hard,
+            ranks=ranks,
+            limit=limit,
+            sentence_share=sentences,
+            seed=seed,
+            progress=bars("mining"),
+        )
+        typer.echo(f"{write_groups(out, groups)} groups in {out}")
 
-    groups = mine_groups(
-        questions,
-        paragraphs,
-        base=Encoder(base),
-        negatives=negatives,
-        hard=hard,
-        limit=limit,
-        sentence_share=sentences,
-        seed=seed,
-    )
-    lines = [json.dumps(group, ensure_ascii=False) for group in groups]
-    write_text(out, "\n".join(lines) + "\n")
-    typer.echo(f"{len(lines)} groups in {out}")
+
+@app.command(epilog='Example: xlrank train score --data groups.jsonl --compose "split(en,en)+rank" --out scored.jsonl')
+def score(
+    data: Annotated[Path, typer.Option(help='Groups, as made by "train pairs".')],
+    out: Annotated[Path, typer.Option(help="The same with a teacher's scores.")],
+    compose: Annotated[str, typer.Option(help="Composition of the teacher, e.g. monobert.")],
+    base: BaseOption = "xlrank/e5-small",
+) -> None:
+    """Add a teacher's scores to training groups, to distil a ranker from them (losses margin-mse and kl)."""
+    from xlrank.bases import Base
+    from xlrank.cli.console import progress_bars
+    from xlrank.ranking import Ranker
+    from xlrank.training.data import group_rows, read_groups, score_with, write_groups
+
+    with progress_bars() as bars:
+        scored = score_with(Ranker(Base(base), compose), list(group_rows(read_groups(data))), progress=bars("scoring"))
+        typer.echo(f"{write_groups(out, scored)} groups in {out}")
 
 
 @app.command(epilog="Example: xlrank train ranking --data groups.jsonl --kind adapter --on language/en --out my/rank")
 def ranking(
-    data: Annotated[Path, typer.Option(help='JSON lines {"query", "positive", "negatives"}, as made by "train pairs".')],
-    out: Out,
-    kind: Annotated[Literal["adapter", "full"], typer.Option(help="adapter, or full for the monoBERT baseline.")] = "adapter",
-    on: Annotated[str | None, typer.Option(help="Frozen language module below the adapter.")] = None,
-    base: Base = "xlrank/e5-small",
-    reduction_factor: Annotated[float, typer.Option(help="Hidden size / bottleneck size.")] = 16,
-    loss: Annotated[
-        Literal["listwise", "bce"], typer.Option(help="listwise (softmax over a group) or bce (pointwise, the paper's).")
-    ] = "listwise",
-    pooling: Annotated[
-        Literal["cls", "mean", "match"], typer.Option(help="What the head sees: first token, mean, or product of the sides.")
-    ] = "cls",
-    steps: Steps = 500,
-    batch: Batch = 4,
-    rate: Rate = 3e-4,
-    length: Length = 160,
-    licence: Licence = "see the sources",
-    seed: Seed = 13,
-    save_every: SaveEvery = 100,
+    data: Annotated[str, typer.Option(help="JSON lines of groups, triples or pairs; a folder with MS MARCO; or irds:ID.")],
+    out: OutOption,
+    kind: Annotated[
+        Literal["adapter", "mask", "lora", "full"], typer.Option(help="What to train; full is the monoBERT baseline.")
+    ] = "adapter",
+    with_: WithOption = None,
+    on: Annotated[list[str] | None, typer.Option(help="Frozen language module below; repeatable, the lowest first.")] = None,
+    base: BaseOption = "xlrank/e5-small",
+    loss: LossOption = "listwise",
+    pooling: PoolingOption = "cls",
+    steps: StepsOption = 500,
+    batch: BatchOption = 4,
+    accumulate: AccumulateOption = 1,
+    rate: RateOption = 3e-4,
+    length: LengthOption = 160,
+    heldout: Annotated[int | None, typer.Option(help="Queries held out; by default a twentieth, at most 100.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Training examples at most.")] = None,
+    run: Annotated[Path | None, typer.Option(help="TREC run for the hard negatives of irds:ID.")] = None,
+    licence: LicenceOption = "see the sources",
+    seed: SeedOption = 13,
+    save_every: SaveEveryOption = 100,
+    setting: SettingOption = None,
 ) -> None:
     """Train a ranking module on relevance data in one language, usually English."""
-    from xlrank.bases import Base as Encoder
+    from xlrank.bases import Base
     from xlrank.modules import Module
-    from xlrank.training.loop import Settings
-    from xlrank.training.ranking import train_ranking
+    from xlrank.training.ranking import RankingData, train_ranking
+    from xlrank.training.recipes import recipe_named
 
-    settings = Settings(steps=steps, batch=batch, rate=rate, seed=seed, save_every=save_every)
+    free_folder(out)
     module = train_ranking(
-        data,
-        base=Encoder(base),
-        kind=kind,
-        on=Module.load(on) if on else None,
-        settings=settings,
-        reduction_factor=reduction_factor,
+        RankingData(data, licence=licence, heldout=heldout, limit=limit, run=run),
+        base=Base(base),
+        settings=settings_from(steps, batch, accumulate, rate, seed, save_every, setting),
+        recipe=recipe_named(kind, named_values(with_, "--with")),
+        on=[Module.load(name) for name in on or []],
         loss=loss,
         pooling=pooling,
         max_length=length,
-        licence=licence,
     )
-    finish(module.save(out))
+    finish(module, out)
 
 
-def finish(folder: Path) -> None:
-    """Say where the module is and what it looks like."""
+def finish(module: "Module", out: Path) -> None:
+    """Save a module with its card, and say where it is and what it looks like; of several processes only the first does."""
     from xlrank.modules import Module
+    from xlrank.training.loop import is_main_process
+    from xlrank.training.model_card import write_model_card
 
-    typer.echo(Module.load(folder).describe())
+    if not is_main_process():
+        return
+    folder = module.save(out)
+    saved = Module.load(folder)
+    write_model_card(saved, folder)
+    typer.echo(saved.describe())
     typer.echo(f"saved in {folder}")

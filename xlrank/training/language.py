@@ -1,14 +1,14 @@
-"""Language modules: MAD-X adapters trained by masked language modelling, and the prediction head they share.
+"""Language modules, trained by masked language modelling, and the prediction head they share.
 
-Pfeiffer et al. 2020; settings of the paper, section 3.1: reduction factor 2, invertible adapter with its inverse before the
-prediction head, 15 % masking. A base without a published head (the embedded encoder) gets one trained once, everything else
-frozen, tied to the word embeddings. The softmax may be restricted to the word pieces of the language's text: exact there,
-and several times cheaper than one over 250,000 pieces.
+Adapters: MAD-X (Pfeiffer et al. 2020), with an invertible adapter whose inverse precedes the prediction head; masks: LT-SFT
+(Ansell et al. 2022); LoRA. Settings of the paper, section 3.1: reduction factor 2, 15 % masking. A base without a published head
+(the embedded encoder) gets one trained once, everything else frozen, tied to the word embeddings. The softmax may be restricted
+to the word pieces of the language's text: exact there, and several times cheaper than one over 250,000 pieces.
 """
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,17 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from xlrank.bases import Base
-from xlrank.composition.encoder import ComposedEncoder, trainable
+from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
 from xlrank.modules import BaseReference, Module
 from xlrank.modules.kinds.adapter.config import AdapterConfig
-from xlrank.modules.kinds.adapter.layers import Adapter
+from xlrank.modules.kinds.adapter.layers import Invertible
 from xlrank.modules.kinds.head.layers import MlmHead
+from xlrank.training.learning import learn
 from xlrank.training.loop import Learner, Settings, train
+from xlrank.training.lottery import Fit
+from xlrank.training.recipes import Recipe, start
 from xlrank.training.text import TextBlocks, text_blocks
 
 IGNORED = -100
@@ -37,9 +40,11 @@ class MaskedLanguageModel(Learner):
     words: Tensor
     support: Tensor
 
-    def __init__(self, encoder: ComposedEncoder, head: MlmHead, adapter: Adapter | None, words: Tensor, support: Tensor) -> None:
+    def __init__(
+        self, encoder: ComposedEncoder, head: MlmHead, invertible: Invertible | None, words: Tensor, support: Tensor
+    ) -> None:
         super().__init__()
-        self.composed, self.head, self.adapter = encoder, head, adapter
+        self.composed, self.head, self.invertible = encoder, head, invertible
         self.register_buffer("words", words[support], persistent=False)
         self.register_buffer("support", support, persistent=False)
 
@@ -49,11 +54,15 @@ class MaskedLanguageModel(Learner):
         states = self.composed(input_ids, torch.ones_like(input_ids), zeros, zeros)
         picked = labels != IGNORED
         vectors = self.head.transform(states[picked])
-        if self.adapter is not None and self.adapter.invertible is not None:
-            vectors = self.adapter.invertible.inverse(vectors)
+        if self.invertible is not None:
+            vectors = self.invertible.inverse(vectors)
         logits = nn.functional.linear(vectors, self.words, self.head.bias[self.support])
         targets = torch.searchsorted(self.support, labels[picked])
         return {"loss": nn.functional.cross_entropy(logits.float(), targets)}
+
+    def count(self, batch: Mapping[str, Tensor]) -> dict[str, int]:
+        """Word pieces seen."""
+        return {"tokens": batch["input_ids"].numel()}
 
 
 class Masking:
@@ -90,63 +99,47 @@ def train_language(
     *,
     base: Base,
     settings: Settings,
-    adapter: AdapterConfig | None = None,
+    recipe: Recipe | None = None,
     head: Module | None = None,
     length: int = 128,
     max_tokens: int = 5_000_000,
     full_softmax: bool = False,
+    negatives: int = 0,
     licence: str = "see sources",
     work: Path | None = None,
 ) -> Module:
-    """Train a language adapter by masked language modelling; all but the adapter stays frozen.
+    """Train a language module by masked language modelling; all but what its recipe lets learn stays frozen.
 
     Args:
         language: ISO 639-1 code of the text.
         texts: UTF-8 files, one sentence or paragraph a line.
         base: the encoder.
         settings: budget and optimiser.
-        adapter: default reduction factor 2 with an invertible adapter.
+        recipe: adapter, mask or LoRA with its settings; by default an adapter, reduction factor 2, invertible.
         head: the base's prediction head, as made by :func:`train_mlm_head` (default: the shipped one of the embedded base).
         length: word pieces a block.
         max_tokens: word pieces of text used at most.
         full_softmax: predict over the whole vocabulary instead of the text's word pieces.
+        negatives: further word pieces that the restricted softmax is over.
         licence: of the text, recorded.
         work: folder for checkpoints.
     """
-    config = adapter or AdapterConfig(reduction_factor=2, invertible=True)
+    recipe = recipe or AdapterConfig(reduction_factor=2, invertible=True)
     torch.manual_seed(settings.seed)
-    blocks = text_blocks(texts, base.tokenizer, length=length, max_tokens=max_tokens, seed=settings.seed)
-    learned = Adapter(config, int(base.config.hidden_size), int(base.config.num_hidden_layers))
-    support = _support(base, blocks, full_softmax=full_softmax)
+    blocks = text_blocks(texts, base.tokenizer, length=length, max_tokens=max_tokens, seed=settings.seed, language=language)
+    trainee = start(recipe, base)
+    support = _support(base, blocks, 10**9 if full_softmax else negatives, settings.seed)
     prediction = load_mlm_head(head or Module.load(HEAD_ID), base).requires_grad_(requires_grad=False)
-    model = MaskedLanguageModel(
-        trainable(base, learned), prediction, learned, base.encoder.get_input_embeddings().weight, support
-    )
-    key = content_key(
-        "language",
-        language,
-        [file_hash(path) for path in texts],
-        base.fingerprint,
-        config.as_dict(),
-        repr(settings),
-        length,
-        max_tokens,
-        full_softmax,
-    )
-    record = _run(model, base, blocks, settings, work or cache_folder() / "training" / key)
-    record |= _sources(texts, licence, blocks)
-    tensors = {name: tensor for name, tensor in learned.state_dict().items()}
-    reference = BaseReference(base.name, base.fingerprint)
-    return Module.create(
-        tensors,
-        name=f"language/{language}",
-        kind="adapter",
-        role="language",
-        language=language,
-        base=reference,
-        config=config.as_dict(),
-        training=record,
-    )
+    words = base.encoder.get_input_embeddings().weight
+    model = MaskedLanguageModel(trainee.encoder, prediction, trainee.invertible, words, support)
+    hashes = [file_hash(path) for path in texts]
+    what = [type(recipe).__name__, asdict(recipe), repr(settings), length, max_tokens, full_softmax, negatives]
+    key = content_key("language", language, hashes, base.fingerprint, *what)
+    folder = work or cache_folder() / "training" / key
+    learnt = learn(recipe, trainee, model, base, _fitting(base, blocks, key), settings, folder)
+    sources = _sources(texts, licence, blocks)
+    name = f"language/{language}"
+    return learnt.module(base, name=name, role="language", language=language, training=sources)
 
 
 def train_mlm_head(
@@ -165,13 +158,14 @@ def train_mlm_head(
         text_blocks([path], base.tokenizer, length=length, max_tokens=max_tokens // len(texts), seed=settings.seed)
         for path in texts
     ]
-    blocks = TextBlocks(*(_concatenate([getattr(part, name) for part in each]) for name in ("train", "heldout")))
+    blocks = TextBlocks.joined(each)
     head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
-    words, support = base.encoder.get_input_embeddings().weight, _support(base, blocks, full_softmax=False)
+    words, support = base.encoder.get_input_embeddings().weight, _support(base, blocks, 0, settings.seed)
     _start_from_frequencies(head, blocks)
-    model = MaskedLanguageModel(ComposedEncoder(base, []), head, None, words, support)
+    model = MaskedLanguageModel(ComposedEncoder(base), head, None, words, support)
     key = content_key("head", [file_hash(path) for path in texts], base.fingerprint, repr(settings), length, max_tokens)
-    record = _run(model, base, blocks, settings, work or cache_folder() / "training" / key) | _sources(texts, licence, blocks)
+    record = _fitting(base, blocks, key)(model, settings, work or cache_folder() / "training" / key)
+    record |= _sources(texts, licence, blocks)
     reference = BaseReference(base.name, base.fingerprint)
     return Module.create(
         head.state_dict(), name=HEAD_ID, kind="head", role="head", language=None, base=reference, config={}, training=record
@@ -194,27 +188,27 @@ def load_mlm_head(module: Module, base: Base) -> MlmHead:
     return head
 
 
-def _support(base: Base, blocks: TextBlocks, *, full_softmax: bool) -> Tensor:
-    return torch.arange(int(base.config.vocab_size)) if full_softmax else torch.from_numpy(blocks.support())
+def _support(base: Base, blocks: TextBlocks, negatives: int, seed: int) -> Tensor:
+    """The word pieces of the softmax: those of the text, and others as far as there are any."""
+    return torch.from_numpy(blocks.support(negatives, seed, int(base.config.vocab_size)))
 
 
-def _run(model: MaskedLanguageModel, base: Base, blocks: TextBlocks, settings: Settings, work: Path) -> dict[str, Any]:
+def _fitting(base: Base, blocks: TextBlocks, key: str) -> Fit:
+    """Training on blocks, as a function of what learns."""
     masking = Masking(base)
     # The held-out blocks are masked once, so that losses of different steps and modules compare.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         masked = masking.mask_ids(torch.from_numpy(blocks.heldout).long())
     heldout = TensorDataset(masked["input_ids"], masked["labels"])
-    fits = replace(settings, batch=min(settings.batch, len(blocks.train)))
-    return train(model, TensorDataset(torch.from_numpy(blocks.train)), heldout, masking, fits, work)
+
+    def fit(learner: Learner, settings: Settings, work: Path) -> dict[str, Any]:
+        fits = replace(settings, batch=min(settings.batch, len(blocks.train)))
+        return train(learner, TensorDataset(torch.from_numpy(blocks.train)), heldout, masking, fits, work, key=key)
+
+    return fit
 
 
 def _sources(texts: Sequence[Path], licence: str, blocks: TextBlocks) -> dict[str, Any]:
     files = [{"name": path.name, "sha256": file_hash(path)} for path in texts]
-    return {"data": files, "licence": licence, "tokens": int(blocks.train.size)}
-
-
-def _concatenate(parts: list[Any]) -> Any:  # noqa: ANN401 - numpy arrays
-    import numpy as np
-
-    return np.concatenate(parts)
+    return {"data": files, "licence": licence, "tokens": int(blocks.train.size), "text": asdict(blocks.facts)}

@@ -1,12 +1,16 @@
-"""One training run: transformers' Trainer with our defaults, and the record that every module keeps of it."""
+"""One training run: transformers' Trainer with our defaults, and the record that every module keeps of it.
 
+Runs under ``torchrun`` and ``accelerate launch`` as it does alone. Interrupted anywhere, the same call goes on from the last
+checkpoint and ends, on the same processor, with the same bits.
+"""
+
+import os
 import platform
 import shlex
 import shutil
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,39 +18,30 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
 from xlrank.errors import XlrankError
-from xlrank.precision import resolve_precision
+from xlrank.files import make_folder
+from xlrank.training import checkpoints
+from xlrank.training.batches import Collator, InOrder, Shuffled, Stream, StreamInOrder
+from xlrank.training.settings import Settings
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
+    from xlrank.training.trainer import ModuleTrainer, Progress
+
+__all__ = ["Learner", "Settings", "command_line", "is_main_process", "train"]
+
 PACKAGES = ("torch", "transformers", "accelerate")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Budget and optimiser of a run.
-
-    Attributes:
-        steps: optimiser steps (linear decay to 0 over them).
-        batch: sequences a step.
-        rate: peak learning rate of AdamW.
-        warmup: share of the steps in which the rate rises.
-        seed: for initial weights, data order and masking.
-        save_every: steps between checkpoints, and between evaluations on held-out data.
-    """
-
-    steps: int = 1000
-    batch: int = 32
-    rate: float = 1e-4
-    warmup: float = 0.1
-    seed: int = 13
-    save_every: int = 250
-
-
 class Learner(nn.Module):
-    """A model whose state, for checkpoints, is only what learns: the frozen base is never written."""
+    """A model whose state, for checkpoints, is only what learns: the frozen base is never written.
+
+    ``forward`` takes what the collator returns and returns ``{"loss": ...}``, a scalar; losses of its own go into that sum. The
+    methods below :meth:`load_state_dict` may be overridden.
+    """
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # noqa: ANN401 - torch's own
         """The trainable parameters by name."""
@@ -60,6 +55,17 @@ class Learner(nn.Module):
         result.missing_keys[:] = [name for name in result.missing_keys if name in wanted]
         return result
 
+    def optimised_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """The parameters that the optimiser changes, by their names in this model."""
+        return [(name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad]
+
+    def after_step(self) -> None:
+        """Called after each step of the optimiser, in every process, before the gradients are cleared."""
+
+    def count(self, batch: Mapping[str, Tensor]) -> dict[str, int]:
+        """What of a batch the record adds up, e.g. ``{"tokens": 512}``; from shapes, since values may lie on a GPU."""
+        return {}
+
 
 def train(
     learner: Learner,
@@ -68,82 +74,190 @@ def train(
     collate: Callable[[list[Any]], dict[str, Tensor]],
     settings: Settings,
     work: Path,
+    *,
+    key: str = "",
 ) -> dict[str, Any]:
-    """Train ``learner`` (its forward returns ``{"loss": ...}``) and return the record of the run.
+    """Train ``learner`` and return the record of the run.
 
-    Checkpoints go to ``work``, from where an interrupted run of the same command continues.
+    Checkpoints go to ``work``, from where an interrupted run of the same configuration continues; they are deleted at the end.
+    In a distributed run every process gets the same learner state and record; :func:`is_main_process` says which of them writes.
+
+    Args:
+        learner: what learns.
+        train_set: examples; one without a length is read as a stream, in its order.
+        heldout_set: examples for the held-out loss.
+        collate: makes a batch of a list of examples. What it draws from global random states depends on the batch's place alone;
+            the datasets themselves should draw from generators of their own.
+        settings: budget and optimiser.
+        work: folder for checkpoints, best one of the run's own.
+        key: of all else that decides the result (base, data): checkpoints of another key are refused.
+
+    Returns:
+        JSON values: settings, seed, steps, seconds, waiting (share of the time in which steps waited for data), seen (what the
+        learner counted), held-out losses (nats or whatever the learner computes), curve [[step, held-out loss]], precision,
+        processes, device, resumed (steps at which the run was continued), versions, command.
 
     Raises:
-        XlrankError: the loss became NaN or infinite.
+        XlrankError: a loss became NaN or infinite, the disk is full, or ``work`` belongs to another configuration. The message
+            says where the last good state is.
     """
     if find_spec("accelerate") is None:
         raise XlrankError("training needs the package accelerate: pip install 'xlrank[train]'")
-    from transformers import Trainer, TrainingArguments
-    from transformers.trainer_utils import get_last_checkpoint
+    from xlrank.training.arguments import trainer_arguments
 
-    arguments = TrainingArguments(
-        output_dir=str(work),
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch,
-        per_device_eval_batch_size=settings.batch,
-        learning_rate=settings.rate,
-        warmup_steps=round(settings.warmup * settings.steps),
-        lr_scheduler_type="linear",
-        weight_decay=0.01,
-        seed=settings.seed,
-        data_seed=settings.seed,
-        bf16=resolve_precision("auto") == "bf16",
-        save_steps=settings.save_every,
-        eval_steps=settings.save_every,
-        eval_strategy="steps",
-        save_total_limit=2,
-        logging_steps=20,
-        report_to=[],
-        remove_unused_columns=False,
-        label_names=["labels"],
-        prediction_loss_only=True,
-        logging_nan_inf_filter=False,
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
-    trainer: Any = Trainer(
-        model=learner, args=arguments, data_collator=collate, train_dataset=train_set, eval_dataset=heldout_set
-    )
-    trainer.add_callback(_stop_at_nan())
-    started = time.monotonic()
-    checkpoint = get_last_checkpoint(str(work)) if work.is_dir() else None
-    before = None if checkpoint else trainer.evaluate()["eval_loss"]
-    trainer.train(resume_from_checkpoint=checkpoint)
-    history = trainer.state.log_history
-    record = {
-        "settings": asdict(settings),
-        "seconds": round(time.monotonic() - started),
-        "heldout_loss_before": before,
-        "heldout_loss": trainer.evaluate()["eval_loss"],
-        "precision": "bf16 autocast" if arguments.bf16 else "fp32",
-        "curve": [[entry["step"], round(entry["eval_loss"], 4)] for entry in history if "eval_loss" in entry],
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "command": command_line(),
-    }
-    for folder in work.glob("checkpoint-*"):
-        shutil.rmtree(folder, ignore_errors=True)
-    if not any(work.iterdir()):
-        work.rmdir()
+    arguments = trainer_arguments(settings, work)
+    configuration = _configuration(learner, settings, arguments.world_size, key)
+    main = arguments.process_index == 0
+    checkpoint = checkpoints.newest(work, configuration, quiet=not main)
+    start = 0 if checkpoint is None else checkpoint.step
+    if main:
+        make_folder(work)
+    trainer = _trainer(learner, train_set, heldout_set, collate, settings, arguments, configuration, checkpoint)
+    watchers = _watch(trainer, learner, settings, start) if main else []
+    try:
+        history = _run(trainer, learner, settings, checkpoint)
+    except KeyboardInterrupt:
+        if watchers:
+            watchers[0].say(f"interrupted; {checkpoints.last_good(work)}; the same command continues")
+        raise
+    finally:
+        for watcher in watchers:
+            watcher.close()
+    record = _record(trainer, settings, history)
+    trainer.accelerator.wait_for_everyone()
+    if main:
+        _clear(work)
     return record
+
+
+def is_main_process() -> bool:
+    """Whether this process of a distributed run is the one that writes files and prints; true where there is only one."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank() == 0
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def command_line() -> str:
     """The command that runs, with files by name only: where they lay on the trainer's disk is nobody's business."""
-    return shlex.join(["xlrank", *(Path(word).name if Path(word).is_file() else word for word in sys.argv[1:])])
+    return shlex.join(["xlrank", *map(_without_place, sys.argv[1:])])
 
 
-def _stop_at_nan() -> Any:  # noqa: ANN401 - a class made late, so that importing this module does not import the Trainer
-    from transformers import TrainerCallback
+def _without_place(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    path = Path(value)
+    return option + equals + (path.name if path.is_absolute() or path.is_file() or ".." in path.parts else value)
 
-    class StopAtNan(TrainerCallback):  # type: ignore[misc]
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:  # noqa: ANN401
-            loss = (logs or {}).get("loss", (logs or {}).get("eval_loss"))
-            if loss is not None and not torch.isfinite(torch.tensor(loss)):
-                raise XlrankError(f"training: the loss is {loss} at step {state.global_step}; lower --rate and start again")
 
-    return StopAtNan()
+def _configuration(learner: Learner, settings: Settings, processes: int, key: str) -> dict[str, Any]:
+    """What two runs must share for one to continue the other."""
+    return {**settings.identity(), "processes": processes, "parameters": checkpoints.shape_key(learner), "key": key}
+
+
+def _trainer(
+    learner: Learner,
+    train_set: "Dataset[Any]",
+    heldout_set: "Dataset[Any]",
+    collate: Callable[[list[Any]], dict[str, Tensor]],
+    settings: Settings,
+    arguments: Any,  # noqa: ANN401
+    configuration: Mapping[str, Any],
+    checkpoint: checkpoints.Checkpoint | None,
+) -> "ModuleTrainer":
+    from transformers import PrinterCallback
+
+    from xlrank.training.trainer import ModuleTrainer, Progress
+
+    progress = Progress() if checkpoint is None else _continued(Progress(**checkpoint.progress), checkpoint.step)
+    # By the Trainer itself: a model that was evaluated before it trains would not be joined with those of the other processes.
+    arguments.eval_on_start = checkpoint is None
+    per_step = settings.batch * settings.accumulate * arguments.world_size
+    start = 0 if checkpoint is None else checkpoint.step * per_step
+    if isinstance(train_set, IterableDataset):
+        numbered: Any = Stream(train_set, start)
+        # Several workers would each read the whole stream, or, for datasets that split themselves, change the order.
+        arguments.dataloader_num_workers = min(settings.workers, 1)
+    else:
+        numbered = Shuffled(train_set, settings.steps * per_step, settings.seed, start)
+    heldout: Any = StreamInOrder(heldout_set) if isinstance(heldout_set, IterableDataset) else InOrder(heldout_set)
+    trainer = ModuleTrainer(
+        learner,
+        arguments,
+        configuration=configuration,
+        progress=progress,
+        collate=Collator(collate, settings.seed),
+        train_set=numbered,
+        heldout_set=heldout,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _continued(progress: "Progress", step: int) -> "Progress":
+    progress.resumed.append(step)
+    return progress
+
+
+def _watch(trainer: "ModuleTrainer", learner: Learner, settings: Settings, done: int) -> list[Any]:
+    """What shows and logs the run, in the main process; closed at its end."""
+    from xlrank.training.callbacks import Display, TensorBoardLog
+
+    watchers: list[Any] = [Display(settings.steps, done)]
+    if settings.log_folder is not None:
+        watchers.append(TensorBoardLog(settings.log_folder, done))
+    for watcher in watchers:
+        trainer.add_callback(watcher)
+    return watchers
+
+
+def _run(
+    trainer: "ModuleTrainer", learner: Learner, settings: Settings, checkpoint: checkpoints.Checkpoint | None
+) -> list[dict[str, Any]]:
+    """Train to the end and leave the learner in the state that counts; what was logged is returned."""
+    from xlrank.training.callbacks import Flow, evaluations, is_exhausted
+
+    trainer.add_callback(Flow(learner, settings.patience, trainer.work))
+    history = [] if checkpoint is None else checkpoint.history()
+    if checkpoint is not None and (checkpoint.step >= settings.steps or is_exhausted(history, settings.patience)):
+        checkpoint.load_into(learner)  # interrupted after the last step: the Trainer would take one more
+    else:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint.folder))
+        history = trainer.state.log_history
+    if settings.patience is not None:
+        step, _ = min(evaluations(history), key=lambda entry: (entry[1], entry[0]))
+        checkpoints.at_step(trainer.work, step).load_into(learner)
+    return history
+
+
+def _record(trainer: "ModuleTrainer", settings: Settings, history: list[dict[str, Any]]) -> dict[str, Any]:
+    from xlrank.training.callbacks import evaluations
+
+    progress, curve = trainer.measured(), evaluations(history)
+    best_step, best = min(curve, key=lambda entry: (entry[1], entry[0]))
+    arguments = trainer.args
+    return {
+        "settings": {name: value for name, value in asdict(settings).items() if name != "log_folder"},
+        "seed": settings.seed,
+        "steps": curve[-1][0],
+        "seconds": round(progress.seconds),
+        "waiting": round(progress.waiting / max(progress.waiting + progress.working, 1e-9), 3),
+        "seen": progress.seen,
+        "heldout_loss_before": progress.before,
+        "heldout_loss": curve[-1][1] if settings.patience is None else best,
+        "heldout_loss_best": best,
+        "best_step": best_step,
+        "curve": [[step, round(loss, 4)] for step, loss in curve],
+        "precision": "bf16 autocast" if arguments.bf16 else "fp16 autocast" if arguments.fp16 else "fp32",
+        "processes": arguments.world_size,
+        "device": torch.cuda.get_device_name() if arguments.device.type == "cuda" else f"CPU ({platform.machine()})",
+        "resumed": progress.resumed,
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "command": command_line(),
+    }
+
+
+def _clear(work: Path) -> None:
+    """Delete the run's checkpoints, and its folder if nothing else lies there."""
+    for folder in work.glob("checkpoint-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    if not any(work.iterdir()):
+        work.rmdir()

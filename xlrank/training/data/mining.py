@@ -1,0 +1,208 @@
+"""Training groups mined from questions and paragraphs: hard negatives that a first stage finds, and random ones."""
+
+import json
+import random
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from xlrank.bases import Base
+from xlrank.collections.reading import numbered_lines, read_documents
+from xlrank.collections.records import Document
+from xlrank.errors import XlrankError
+from xlrank.files import cache_folder
+from xlrank.retrieval import LuceneBM25
+from xlrank.retrieval.dense import DenseRetriever
+from xlrank.text import clean
+
+Progress = Callable[[int, int], None]
+"""Called with the texts (dense) or questions (bm25) done and all of them."""
+
+Question = tuple[str, int, str]
+"""A query, the position of the paragraph that answers it, and the text that does."""
+
+RANKS = (2, 31)
+SEARCHED = 256
+"""Questions that are searched at a time."""
+
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """How many negatives a group gets, and from where.
+
+    Attributes:
+        count: negatives a group.
+        hard: how many of them a first stage finds.
+        ranks: first and last rank that hard ones are drawn from, see :func:`mine`.
+    """
+
+    count: int
+    hard: int
+    ranks: tuple[int, int]
+
+    def check(self, paragraphs: int, path: Path) -> None:
+        """Check that such negatives can be drawn from so many paragraphs.
+
+        Raises:
+            XlrankError: they cannot.
+        """
+        if not 0 <= self.hard <= self.count or self.count < 1:
+            raise XlrankError(
+                f"train pairs: {self.hard} hard of {self.count} negatives; expected at least one negative, and no more hard ones"
+            )
+        first, last = self.ranks
+        if first < 1 or last - first < self.hard:
+            raise XlrankError(f"train pairs: ranks {first} to {last} are too few for {self.hard} hard negatives and the answer")
+        if paragraphs < last + self.count:
+            raise XlrankError(f"{path}: {paragraphs} paragraphs; mining {self.count} negatives needs {last + self.count} or more")
+
+    def draw(self, near: Sequence[int], answer: int, paragraphs: int, rng: random.Random) -> list[int]:
+        """Positions of the negatives of one question, hard ones first; ``near`` are the first ranks, best first."""
+        candidates = [i for i in near if i != answer][self.ranks[0] - 1 :]
+        chosen = rng.sample(candidates, min(self.hard, len(candidates)))  # a word search may find fewer
+        excluded = sorted({answer, *candidates})
+        places = rng.sample(range(paragraphs - len(excluded)), self.count - len(chosen))
+        return chosen + [_not_among(excluded, place) for place in places]
+
+
+def mine(
+    questions: Path,
+    paragraphs: Path,
+    *,
+    base: Base | None = None,
+    method: Literal["dense", "bm25"] = "dense",
+    negatives: int = 4,
+    hard: int = 3,
+    ranks: tuple[int, int] = RANKS,
+    limit: int = 2000,
+    sentence_share: float = 0.3,
+    language: str = "en",
+    seed: int = 13,
+    progress: Progress | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Groups from labelled questions: the answering paragraph, hard negatives near to the question, and random ones.
+
+    A share of the groups asks with a paragraph's first sentence instead, its rest being the answer (an inverse cloze task,
+    Lee et al. 2019): it teaches the ranker statements as queries, not only questions.
+
+    Args:
+        questions: JSON lines ``{"query_id", "text", "doc_id", "label"}``; only label 1 is used.
+        paragraphs: JSON lines ``{"doc_id", "text"}``.
+        base: bi-encoder that finds the hard negatives (``dense`` only).
+        method: ``dense``, or ``bm25`` by Lucene.
+        negatives: negatives a group.
+        hard: how many of them are hard; where BM25 finds too few, random ones take their place.
+        ranks: hard ones are drawn from the first ``ranks[1]`` paragraphs found, less the answering one and the first
+            ``ranks[0] - 1`` others: the very nearest may answer the question as well.
+        limit: groups in all.
+        sentence_share: share of inverse-cloze groups.
+        language: of the texts (``bm25`` only).
+        seed: of all choices.
+        progress: told how far the work is.
+
+    Yields:
+        JSON-able groups ``{"query", "positive", "negatives"}``.
+
+    Raises:
+        XlrankError: a file is malformed, or there is too little to mine that many negatives from.
+    """
+    documents = read_documents(paragraphs)
+    wanted = Negatives(negatives, hard, ranks)
+    wanted.check(len(documents), paragraphs)
+    if method == "dense" and base is None:
+        raise XlrankError("train pairs: dense negatives need a base that finds them")
+    rng = random.Random(seed)
+    asked = _asked(questions, documents, limit, sentence_share, rng)
+    queries = [query for query, _, _ in asked]
+    if method == "dense" and base is not None:
+        ranking = _dense(queries, documents, base, ranks[1], progress)
+    else:
+        ranking = _bm25(queries, documents, language, ranks[1], progress)
+    for (query, answer, positive), near in zip(asked, ranking, strict=True):
+        chosen = wanted.draw(near, answer, len(documents), rng)
+        yield {"query": query, "positive": positive, "negatives": [documents[i].text for i in chosen]}
+
+
+def _asked(path: Path, documents: Sequence[Document], limit: int, share: float, rng: random.Random) -> list[Question]:
+    wanted = round(limit * (1 - share))
+    asked = list(_labelled(path, {document.id: i for i, document in enumerate(documents)}))
+    rng.shuffle(asked)
+    groups = [(query, place, documents[place].text) for query, place in asked[:wanted]]
+    split = [(i, SENTENCE_END.split(document.text, maxsplit=1)) for i, document in enumerate(documents)]
+    cloze = [
+        (parts[0], i, parts[1]) for i, parts in split if len(parts) == 2 and len(parts[0].split()) >= 6 <= len(parts[1].split())
+    ]
+    rng.shuffle(cloze)
+    groups += cloze[: limit - wanted]
+    if not groups:
+        raise XlrankError(f"{path}: no question with label 1, and no paragraph of several sentences; nothing to train on")
+    rng.shuffle(groups)
+    return groups
+
+
+def _labelled(path: Path, places: dict[str, int]) -> Iterator[tuple[str, int]]:
+    for place, line in numbered_lines(path, 'JSON lines with "text", "doc_id" and "label"'):
+        try:
+            fields = json.loads(line)
+            text, document, label = clean(str(fields["text"])), str(fields["doc_id"]), fields["label"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise XlrankError(f'{place}: expected an object with "text", "doc_id" and "label"') from None
+        if label not in (0, 1):
+            raise XlrankError(f"{place}: the label {label!r} is neither 0 nor 1")
+        if document not in places:
+            raise XlrankError(f"{place}: unknown paragraph {document!r}")
+        if label == 1 and text:
+            yield text, places[document]
+
+
+def _dense(
+    queries: Sequence[str], documents: Sequence[Document], base: Base, depth: int, progress: Progress | None
+) -> Iterator[list[int]]:
+    """Positions of the nearest paragraphs of each query by cosine, best first."""
+    retriever = DenseRetriever(base, max_length=128)
+    total = len(documents) + len(queries)
+
+    def report(done: int, _: int) -> None:
+        if progress:
+            progress(done, total)
+
+    vectors = retriever.embed([retriever.document_prefix + document.text for document in documents], report)
+    asked = retriever.embed(
+        [retriever.query_prefix + query for query in queries], lambda done, _: report(len(documents) + done, total)
+    )
+    for start in range(0, len(asked), SEARCHED):
+        similarity = asked[start : start + SEARCHED] @ vectors.T
+        for row in np.argsort(-similarity, axis=1)[:, :depth]:
+            yield [int(i) for i in row]
+
+
+def _bm25(
+    queries: Sequence[str], documents: Sequence[Document], language: str, depth: int, progress: Progress | None
+) -> Iterator[list[int]]:
+    """Positions of the best paragraphs of each query by BM25, best first; fewer where fewer share a word with it."""
+    lucene = LuceneBM25(language)
+    # The title is left out: the ranker will not see it either.
+    untitled = [Document(str(i), document.text) for i, document in enumerate(documents)]
+    index = lucene.index(untitled, cache_folder() / "indexes")
+    found = lucene.search(index, {str(i): query for i, query in enumerate(queries)}, depth)
+    for i in range(len(queries)):
+        yield [int(id_) for id_, _ in found.rankings.get(str(i), ())]
+        if progress:
+            progress(i + 1, len(queries))
+
+
+def _not_among(excluded: Sequence[int], place: int) -> int:
+    """The number at ``place`` among the whole numbers that are not in the sorted ``excluded``."""
+    number = place
+    while True:
+        shifted = place + bisect_left(excluded, number + 1)
+        if shifted == number:
+            return number
+        number = shifted
