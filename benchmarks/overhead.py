@@ -15,7 +15,7 @@ from xlrank.composition import split
 from xlrank.composition.compose import compose, compose_many
 from xlrank.composition.encoder import ComposedEncoder
 
-ROWS, TOKENS, ROUNDS = 32, 128, 11
+ROWS, TOKENS, ROUNDS = 32, 128, 15
 PEER = Path(__file__).parent / "originals" / "adapters_overhead.py"
 
 

@@ -80,10 +80,13 @@ QRELS = [
 @pytest.fixture(scope="session", autouse=True)
 def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache folder of the tests' own, and float32 where the machine's own measurement would decide."""
+    from xlrank.precision import resolve_precision
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XLRANK_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("TOKENIZERS_PARALLELISM", "false")
         patch.setattr("xlrank.precision._bf16_gain", lambda: 1.0)
+        resolve_precision()  # puts the answer into the cache, which commands that tests start share
         yield
 
 

@@ -144,7 +144,7 @@ def test_settings_that_change_the_module_change_the_checkpoints_folder(
         {"max_tokens": 1000},
         {"full_softmax": True},
         {"length": 12},
-        {"adapter": AdapterConfig(reduction_factor=8)},
+        {"recipe": AdapterConfig(reduction_factor=8)},
         {"settings": replace(SETTINGS, seed=14)},
     ]
     folders = [stopped(tiny_base, text, monkeypatch, **change)[1] for change in changes]
