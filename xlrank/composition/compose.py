@@ -88,14 +88,15 @@ class Composer:
         edits = None if self._same_edits(plans) else edits_of(plans[0].edits, self.base)
         encoder = self._encoder
         if encoder is None or any(wanted.updates for wanted in [*self._plans, *plans]):  # updates are not taken out again
-            encoder, edits = ComposedEncoder(self.base, dtype=self.dtype), edits_of(plans[0].edits, self.base)
+            encoder = ComposedEncoder(self.base, dtype=self.dtype).eval()
+            edits = edits_of(plans[0].edits, self.base)
         if edits is not None:
             encoder.edit(edits)
         encoder.adapt(stages, invertibles)
         for stage in updates:
             encoder.update(stage)
         self._adapters, self._plans, self._encoder = adapters, plans, encoder
-        return encoder.eval()
+        return encoder
 
     def _checked(self, composition: Composition) -> Plan:
         wanted = plan(composition, reference=self.reference)

@@ -13,7 +13,7 @@ from xlrank.composition.layers import PatchedEmbedding
 from xlrank.composition.plan import plan
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.kinds.head.layers import MlmHead, RankingHead, build_mlm_head, build_ranking_head
+from xlrank.modules.kinds.head.layers import PREFIX, MlmHead, RankingHead, build_mlm_head, build_ranking_head
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class RelevanceModel(nn.Module):
         super().__init__()
         self.base = base
         self.composer = Composer(base, dtype, reference=reference)
+        self._source: Module | None = None
         self.switch(*compositions)
 
     def switch(self, *compositions: Composition) -> None:
@@ -57,10 +58,12 @@ class RelevanceModel(nn.Module):
             XlrankError: as for a new model, which this one is not changed by then.
         """
         source = head_source(self.base, *compositions)
+        head = self.head if source == self._source else build_ranking_head(source, int(self.base.config.hidden_size))
         self.encoder = self.composer.compose(compositions)
-        self.head: RankingHead = build_ranking_head(source, int(self.base.config.hidden_size))
-        if self.head.dense is None:
+        self.head: RankingHead = head
+        if PREFIX + "dense.weight" not in source.tensors:  # its first layer is the encoder's pooler, which modules may change
             self.head.dense = _pooler(self.encoder.encoder, self.base)
+        self._source = source
 
     @torch.inference_mode()
     def forward(

@@ -50,7 +50,8 @@ class Scorer:
         self.compositions = tuple(compositions)
         if self.precision == "int8":
             quantize_linears(self.model.encoder)
-        self.model.to(self.device)
+        if self.device.type != "cpu":  # everything is made there, and looking at every layer takes as long as a switch
+            self.model.to(self.device)
 
     def __call__(self, batch: Batch) -> Tensor:
         """Scores [rows] on the CPU."""
