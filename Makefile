@@ -77,7 +77,7 @@ check: lint types test  ## all of the above
 bench: $(READY) $(ORIGINALS_READY)  ## time xlrank and the original libraries (BENCH= names or options; none: all)
 	@$(WITH_ORIGINALS) $(RUN)/python -m benchmarks $(BENCH)
 
-modules: $(READY)  ## train the shipped modules anew (needs XLRANK_SHARED; about two hours on two cores)
+modules: $(READY)  ## train modules for the embedded encoder into results/modules (needs XLRANK_SHARED; about two hours)
 	@PATH="$(CURDIR)/$(RUN):$$PATH" bash experiments/train-modules.sh
 
 clean:  ## remove the virtual environments and caches (results stay)
