@@ -14,10 +14,11 @@ from torch import Tensor
 from tests.conftest import HIDDEN, LAYERS, load_base
 from tests.training.toy import Examples, run
 from xlrank.bases import Base
-from xlrank.composition.encoder import trainable
+from xlrank.composition.encoder import ComposedEncoder
 from xlrank.modules.kinds.adapter.config import AdapterConfig
 from xlrank.modules.kinds.adapter.layers import Adapter
 from xlrank.training.loop import Learner, Settings, is_main_process, train
+from xlrank.training.trainee import alone
 
 SETTINGS = Settings(steps=4, batch=3, rate=1e-2, save_every=2, precision="fp32")
 
@@ -27,7 +28,7 @@ class Regression(Learner):
 
     def __init__(self, base: Base, adapter: Adapter) -> None:
         super().__init__()
-        self.composed = trainable(base, adapter)
+        self.composed = ComposedEncoder(base, [alone(adapter)])
 
     def forward(self, input_ids: Tensor, labels: Tensor) -> dict[str, Tensor]:
         zeros = torch.zeros_like(input_ids)

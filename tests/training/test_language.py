@@ -10,7 +10,7 @@ import torch
 
 from tests.conftest import LETTERS, WORDS, make_adapter, make_head, snapshot
 from xlrank.bases import Base
-from xlrank.composition.encoder import trainable
+from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.kinds.adapter.config import AdapterConfig
@@ -18,6 +18,7 @@ from xlrank.modules.kinds.adapter.layers import build_adapter
 from xlrank.training import language
 from xlrank.training.language import IGNORED, MaskedLanguageModel, Masking, load_mlm_head, train_language, train_mlm_head
 from xlrank.training.loop import Settings
+from xlrank.training.trainee import alone
 
 SETTINGS = Settings(steps=2, batch=4, rate=1e-2, save_every=9)
 EVERY_STEP = replace(SETTINGS, save_every=1)
@@ -154,7 +155,8 @@ def test_settings_that_change_the_module_change_the_checkpoints_folder(
 def model(base: Base, head: Module, adapter_module: Module, support: torch.Tensor) -> MaskedLanguageModel:
     adapter = build_adapter(adapter_module, (32, 2))
     words = base.encoder.get_input_embeddings().weight
-    return MaskedLanguageModel(trainable(base, adapter), load_mlm_head(head, base), adapter.invertible, words, support)
+    encoder = ComposedEncoder(base, [alone(adapter)])
+    return MaskedLanguageModel(encoder, load_mlm_head(head, base), adapter.invertible, words, support)
 
 
 @pytest.mark.parametrize("invertible", [True, False])

@@ -18,6 +18,7 @@ from xlrank.training import lottery
 from xlrank.training.language import train_language
 from xlrank.training.loop import Settings
 from xlrank.training.recipes import FullRecipe, LoraRecipe, MaskRecipe, Recipe, adapter_size, recipe_named, start
+from xlrank.training.trainee import AdapterTrainee
 
 PAIRS = [("дарыя", "the river and the bridge"), ("суу кыш", "a school in winter")]
 SETTINGS = Settings(steps=4, batch=4, rate=1e-2, save_every=9)
@@ -167,6 +168,17 @@ def test_what_is_learnt_composes_to_what_was_trained(tiny_base: Base, recipe: Re
     assert (trained - plain).abs().max() > 1e-4
     found = composed_states(tiny_base, composition, PAIRS)
     torch.testing.assert_close(found, trained, atol=2e-3 if trainee.kind == "full" else 1e-5, rtol=0)
+
+
+def test_only_the_trained_adapter_learns(tiny_base: Base) -> None:
+    torch.manual_seed(0)
+    trainee = AdapterTrainee(tiny_base, AdapterConfig(), [make_adapter(tiny_base, "ky", 1)])
+    encoder, adapter = trainee.encoder, trainee.adapter
+    encoder(**make_batch(tiny_base, PAIRS).tensors()).square().sum().backward()
+    learning = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    assert {id(parameter) for parameter in learning} == {id(parameter) for parameter in adapter.parameters()}
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in learning)
+    assert all(parameter.grad is None for parameter in tiny_base.encoder.parameters())
 
 
 @pytest.mark.parametrize(

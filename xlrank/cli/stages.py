@@ -117,17 +117,8 @@ def rerank(
     resolved = resolve_precision(precision)
     ranker = Ranker(Base(base), composition, precision=resolved, reference=reference)
     digests = [leaf.loaded().digest for leaf in composition.leaves()]
-    key = content_key(
-        file_hash(run),
-        str(composition),
-        digests,
-        source.fingerprint(query_language, document_language),
-        fields,
-        depth,
-        base,
-        resolved,
-        reference,
-    )
+    texts = source.fingerprint(query_language, document_language)
+    key = content_key(file_hash(run), str(composition), digests, texts, fields, depth, base, resolved, reference)
     journal = Journal(cache_folder() / "journals" / f"{key}.jsonl")
     with progress_bars() as bars:
         result = ranker.rerank(
@@ -140,15 +131,8 @@ def rerank(
             journal=journal,
             progress=bars(str(composition)),
         )
-    metadata = {
-        "method": str(composition),
-        "modules": digests,
-        "base": base,
-        "precision": resolved,
-        "candidates": run.name,
-        "reference": reference,
-    }
-    Run(result.name, result.rankings, metadata).write(out)
+    said = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "reference": reference}
+    Run(result.name, result.rankings, said | {"candidates": run.name}).write(out)
     journal.remove()
     typer.echo(f"{composition}: {len(result.rankings)} topics in {out}")
 

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from xlrank.bases import Base
 from xlrank.composition.layers import AdaptedEmbeddings, AdaptedOutput, PatchedEmbedding, UpdatedLinear
 from xlrank.composition.routing import Routing, Slots
-from xlrank.modules import Module
-from xlrank.modules.kinds.adapter.layers import Adapter, Invertible, build_adapter
+from xlrank.modules.kinds.adapter.layers import Adapter, Invertible
 from xlrank.modules.weights import Edit, SparseEdit, edited
 
 EMBEDDINGS, WORDS = "embeddings", "word_embeddings"
@@ -110,15 +109,6 @@ class ComposedEncoder(nn.Module):
         self.routing.set(sides, variants)
         output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
         return output.last_hidden_state  # type: ignore[no-any-return]
-
-
-def trainable(base: Base, adapter: Adapter, below: Sequence[Module] = ()) -> ComposedEncoder:
-    """An encoder in which only ``adapter`` learns, on top of frozen adapter modules ``below``."""
-    sizes = (int(base.config.hidden_size), int(base.config.num_hidden_layers))
-    for module in below:
-        module.check_base(base)
-    stages = [*(build_adapter(module, sizes) for module in below), adapter]
-    return ComposedEncoder(base, [Slots((stage,), ((0, 0),)) for stage in stages])
 
 
 def invertible_block(adapter: Adapter | None) -> Invertible | None:
