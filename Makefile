@@ -6,7 +6,7 @@ COLLECTION ?= mini
 DOCUMENTS ?= en
 FIELDS ?= title+description
 DEPTH ?= 50
-PRECISION ?= int8
+PRECISION ?= auto
 SYSTEMS ?=
 
 empty :=
@@ -37,7 +37,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
 	@echo "make eval LANG=ky            one query language (without LANG: all of the collection)"
 	@echo "  COLLECTION=folder:PATH     your own documents.LANG.jsonl, topics.LANG.tsv, qrels.txt"
-	@echo "  DOCUMENTS=en FIELDS=title+description DEPTH=50 SYSTEMS=dense,split PRECISION=int8 OUT=results/x"
+	@echo "  DOCUMENTS=en FIELDS=title+description DEPTH=50 SYSTEMS=dense,split PRECISION=fp32 OUT=results/x"
 
 setup: $(READY)  ## virtual environment, locked dependencies, Java
 

@@ -1,4 +1,4 @@
-"""Steps of training in the `adapters` library and here: the same adapters come out, of languages and of a task on a language's."""
+"""Steps of training in the `adapters` library and here: the same adapters come out, for a language and for a task on it."""
 
 from pathlib import Path
 
