@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from xlrank.files import read_json, replacing
-from xlrank.training.loop import Learner, Settings
+from xlrank.training.loop import Learner, Settings, is_main_process
 from xlrank.training.recipes import MaskRecipe
 from xlrank.training.selection import most_changed
 from xlrank.training.sparse import keep_only, whole_again
@@ -99,13 +99,15 @@ class Lottery:
 
 
 def _once(path: Path, make: Callable[[], tuple[dict[str, Any], Tensors]]) -> tuple[dict[str, Any], Tensors]:
-    """What ``make`` gives, from the folder ``path`` if an earlier run has put it there."""
+    """What ``make`` gives, from the folder ``path`` if an earlier run has put it there; of several processes one writes."""
     from safetensors.torch import load_file, save_file
 
-    if not path.is_dir():
-        record, tensors = make()
+    if path.is_dir():
+        return read_json(path / "record.json"), load_file(path / "tensors.safetensors")
+    record, tensors = make()
+    if is_main_process():
         with replacing(path) as temporary:
             temporary.mkdir()
             (temporary / "record.json").write_text(json.dumps(record), encoding="utf-8")
             save_file(tensors, temporary / "tensors.safetensors")
-    return read_json(path / "record.json"), load_file(path / "tensors.safetensors")
+    return record, tensors
