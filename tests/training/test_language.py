@@ -1,6 +1,5 @@
 """Language modules: only the adapter learns, the loss is what it says, and an interrupted run ends as an uninterrupted one."""
 
-import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import LETTERS, WORDS, make_adapter, make_head, snapshot
+from tests.conftest import LETTERS, make_adapter, make_head, snapshot
 from xlrank.bases import Base
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
@@ -23,14 +22,6 @@ from xlrank.training.trainee import alone
 SETTINGS = Settings(steps=2, batch=4, rate=1e-2, save_every=9)
 EVERY_STEP = replace(SETTINGS, save_every=1)
 OPTIONS: dict[str, Any] = {"settings": SETTINGS, "length": 16, "max_tokens": 2000, "licence": "CC0"}
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    choice = random.Random(0)
-    path = tmp_path_factory.mktemp("text") / "ky.txt"
-    path.write_text("\n".join(" ".join(choice.choice(WORDS) for _ in range(20)) for _ in range(100)))
-    return path
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """Language modules of every kind from their recipes: what learns, what the module holds, and that composing it gives it back."""
 
-import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import WORDS, composed_states, make_adapter, make_batch, make_head, make_lora, make_mask, snapshot
+from tests.conftest import composed_states, make_adapter, make_batch, make_head, make_lora, make_mask, snapshot
 from xlrank.bases import Base
 from xlrank.composition import as_composition
 from xlrank.errors import XlrankError
@@ -23,14 +22,6 @@ from xlrank.training.trainee import AdapterTrainee
 PAIRS = [("дарыя", "the river and the bridge"), ("суу кыш", "a school in winter")]
 SETTINGS = Settings(steps=4, batch=4, rate=1e-2, save_every=9)
 MASK = MaskRecipe(entries=500, like_reduction_factor=None)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    choice = random.Random(0)
-    path = tmp_path_factory.mktemp("text") / "ky.txt"
-    path.write_text("\n".join(" ".join(choice.choice(WORDS) for _ in range(20)) for _ in range(100)))
-    return path
 
 
 def learned(base: Base, text: Path, recipe: Recipe, work: Path, **options: Any) -> Module:  # noqa: ANN401 - train_language's
@@ -85,6 +76,24 @@ def test_more_rounds_choose_more_entries(tiny_base: Base, text: Path, tmp_path: 
     assert chosen == [166, 333, 500]
     assert entries(module) == 500
     assert len(module.training["phases"]) == 5
+
+
+def test_every_rounds_full_phase_trains_everything(
+    tiny_base: Base, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learning: list[int] = []
+    full_phase = lottery.Lottery._full_phase
+
+    def counted(self: lottery.Lottery, *arguments: Any) -> Any:  # noqa: ANN401 - passed on
+        learning.append(sum(p.numel() for p in self.learner.parameters() if p.requires_grad))
+        found = full_phase(self, *arguments)
+        moved = sum(int((now != self.trainee.start[name]).sum()) for name, now in self.trainee.values().items())
+        assert moved > 0.1 * learning[-1]
+        return found
+
+    monkeypatch.setattr(lottery.Lottery, "_full_phase", counted)
+    learned(tiny_base, text, replace(MASK, iterations=2), tmp_path)
+    assert learning == [sum(tensor.numel() for tensor in start(MASK, tiny_base).tensors().values())] * 2
 
 
 def test_a_mask_goes_on_where_it_was_interrupted(

@@ -14,7 +14,7 @@ from xlrank.training.loop import Learner, Settings, is_main_process
 from xlrank.training.recipes import MaskRecipe
 from xlrank.training.selection import most_changed
 from xlrank.training.sparse import keep_only, whole_again
-from xlrank.training.trainee import FullTrainee, own_parameters, parameter_of
+from xlrank.training.trainee import FullTrainee, parameter_of
 
 Fit = Callable[[Learner, Settings, Path], dict[str, Any]]
 """Trains a learner in a folder of its own and returns the record."""
@@ -45,6 +45,8 @@ class Lottery:
         records: list[dict[str, Any]] = []
         for number in range(1, rounds + 1):
             folder = work / f"round-{number}"
+            for parameter in self.trainee.values().values():  # the sparse phase of the round before has frozen most of them
+                parameter.requires_grad_()
             reached = {name: (self.chosen[name].long(), values) for name, values in self._values().items()}
             record, self.chosen = _once(folder / "chosen", lambda f=folder, n=number: self._full_phase(fit, full, f, n))  # type: ignore[misc]
             self._rewind(reached)
@@ -86,7 +88,6 @@ class Lottery:
 
     def _rewind(self, reached: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         """Everything to where training began, but for the entries that earlier rounds trained: to where these left them."""
-        own_parameters(self.trainee.encoder, self.trainee.names)
         with torch.no_grad():
             for name, parameter in self.trainee.values().items():
                 parameter.copy_(self.trainee.start[name])
