@@ -1,14 +1,17 @@
 """Files that are either whole or absent, content hashes, and the folder of data shipped with the package."""
 
+import gzip
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from xlrank.errors import XlrankError
 
@@ -89,6 +92,16 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise XlrankError(f"{path}: not valid JSON ({error})") from None
+
+
+DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading a missing, cut or damaged file raises, packed or not."""
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """The unpacked bytes of a file, by its name: ``.gz``, ``.xz``, else as it is."""
+    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
+    return cast("IO[bytes]", openers.get(path.suffix, open)(path, "rb"))
 
 
 def file_hash(path: Path) -> str:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from xlrank.cli.console import BaseOption
 from xlrank.cli.training_options import (
     AccumulateOption,
-    BaseOption,
     BatchOption,
     LengthOption,
     LicenceOption,

@@ -8,7 +8,6 @@ import typer
 if TYPE_CHECKING:
     from xlrank.training.loop import Settings
 
-BaseOption = Annotated[str, typer.Option("--base", help="Encoder: xlrank/e5-small, a Hub name or a folder.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for the finished module.")]
 StepsOption = Annotated[int, typer.Option("--steps", help="Optimiser steps; of a mask, those of all phases.")]
 BatchOption = Annotated[int, typer.Option("--batch", help="Sequences or queries at once.")]

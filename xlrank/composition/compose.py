@@ -85,11 +85,11 @@ class Composer:
         if self.reference:
             stages, invertibles = _as_the_original(stages, invertibles, len(plans))
         updates = [parts.map(self._updates) for parts in _laid_over([wanted.updates for wanted in plans])]
-        edits = None if self._same_edits(plans) else edits_of(plans[0].edits, self.base)
-        encoder = self._encoder
-        if encoder is None or any(wanted.updates for wanted in [*self._plans, *plans]):  # updates are not taken out again
-            encoder = ComposedEncoder(self.base, dtype=self.dtype).eval()
-            edits = edits_of(plans[0].edits, self.base)
+        encoder = (
+            None if any(wanted.updates for wanted in [*self._plans, *plans]) else self._encoder
+        )  # updates cannot be taken out
+        edits = None if encoder and self._plans[0].edits == plans[0].edits else edits_of(plans[0].edits, self.base)
+        encoder = encoder or ComposedEncoder(self.base, dtype=self.dtype).eval()
         if edits is not None:
             encoder.edit(edits)
         encoder.adapt(stages, invertibles)
@@ -110,9 +110,6 @@ class Composer:
         # Reference mode bends the settings of adapters, so each composition gets its own.
         kept = {} if self.reference else self._adapters
         return {part: kept[part] if part in kept else _build(part, self.sizes) for part in parts}
-
-    def _same_edits(self, plans: Sequence[Plan]) -> bool:
-        return bool(self._plans) and self._plans[0].edits == plans[0].edits
 
     def _updates(self, part: Part | None) -> Mapping[str, nn.Module]:
         return {} if part is None else kind_named(part.module.kind).updates(part.module, self.base)

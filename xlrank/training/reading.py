@@ -1,15 +1,13 @@
 """Lines of text files, in bounded memory and with the place of whatever is wrong."""
 
 import codecs
-import gzip
-import lzma
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xlrank.errors import XlrankError
+from xlrank.files import DAMAGE, open_packed
 
 MAX_LINE = 20_000
 """Characters of a line that are kept together; a longer one becomes several, cut at white space where there is some."""
@@ -17,7 +15,6 @@ MAX_LINE = 20_000
 CHUNK = 1 << 16
 """Bytes read at once, whatever the length of the line."""
 
-OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 CONTROLS = bytes([*range(9), *range(14, 32), 127])
 BINARY_SHARE = 0.03
@@ -53,13 +50,13 @@ def read_lines(path: Path, facts: Reading | None = None) -> Iterator[str]:
     number, before = 1, facts.lines
     splitter = _Splitter(facts, tabular=".tsv" in path.suffixes)
     try:
-        with OPENERS.get(path.suffix, open)(path, "rb") as stream:
+        with open_packed(path) as stream:
             for text, ends in _pieces(stream, path):
                 yield from splitter.feed(text, ends=ends)
                 number += ends
     except UnicodeDecodeError:
         raise XlrankError(f"{path}: line {number} is not UTF-8 text; convert the file first, e.g. with iconv") from None
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except DAMAGE as error:
         where = f" after line {number - 1}; is the file cut off?" if number > 1 else ""
         raise XlrankError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}){where}") from None
     if facts.lines == before:

@@ -37,7 +37,7 @@ class MaskRecipe:
         full_share: of the steps, how many the full phases take; the sparse phases take the rest.
         iterations: how often the phases are gone through, each time choosing its part of the entries.
         l1: weight of the mean absolute change in the loss (the paper: 0.1 for languages).
-        frozen: starts of, or words in, the names of parameters that never change.
+        frozen: parts of the names of parameters that never change.
     """
 
     entries: float | None = None
@@ -75,9 +75,9 @@ class FullRecipe:
     """All parameters but the frozen ones.
 
     Attributes:
-        frozen: starts of, or words in, the names of parameters that stay as they are. By default the embeddings: they are four
-            fifths of a small multilingual encoder, and a few thousand English pairs would only move the English rows of a table
-            that all languages share.
+        frozen: parts of the names of parameters that stay as they are. By default the embeddings: they are four fifths of a
+            small multilingual encoder, and a few thousand English pairs would only move the English rows of a table that all
+            languages share.
     """
 
     frozen: tuple[str, ...] = ("embeddings.", "pooler.")

@@ -23,14 +23,6 @@ from xlrank.modules.kinds.lora.layers import LowRank
 
 ATTENTION = ("attention.self.query", "attention.self.value")
 """Where LoRA's authors put it."""
-ALL_LINEAR = (
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-    "attention.output.dense",
-    "intermediate.dense",
-    "output.dense",
-)
 
 
 class Trainee(ABC):
@@ -116,19 +108,14 @@ class FullTrainee(Trainee):
     Args:
         base: the encoder's base.
         below: frozen modules.
-        frozen: starts and ends of the names of parameters that stay as they are.
+        frozen: parts of the names of parameters that stay as they are.
     """
 
     kind = "full"
 
     def __init__(self, base: Base, below: Sequence[Module] = (), frozen: Sequence[str] = ()) -> None:
         self.encoder, self.config = beneath(base, below), {}
-        marks = tuple(frozen)
-        self.names = [
-            name
-            for name, _ in base.encoder.named_parameters()
-            if not name.startswith(marks) and not any(mark in name for mark in marks)
-        ]
+        self.names = [name for name, _ in base.encoder.named_parameters() if not any(part in name for part in frozen)]
         self.start = own_parameters(self.encoder, self.names)
         if not self.names:
             raise XlrankError("training: everything is frozen; leave some parameters to learn")

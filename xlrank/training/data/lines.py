@@ -1,25 +1,14 @@
 """Lines of large text files, packed or not, with the file and line of whatever is wrong."""
 
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO
 
 from xlrank.errors import XlrankError
+from xlrank.files import DAMAGE, open_packed
 
 LONGEST_LINE = 16 * 2**20
 """Bytes of a line at most: without a bound, a file that is not text at all would be read into memory whole."""
-
-DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
-"""What reading a missing, cut or damaged file raises."""
-
-
-def open_packed(path: Path) -> IO[bytes]:
-    """The unpacked bytes of a file, by its name: ``.gz``, ``.xz``, else as it is."""
-    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
-    return cast("IO[bytes]", openers.get(path.suffix, open)(path, "rb"))
 
 
 def byte_lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:

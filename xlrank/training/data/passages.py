@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.errors import XlrankError
-from xlrank.files import cache_folder, content_key, replacing
-from xlrank.training.data.lines import DAMAGE, byte_lines, open_packed
+from xlrank.files import DAMAGE, cache_folder, content_key, open_packed, replacing
+from xlrank.training.data.lines import byte_lines
 from xlrank.training.data.records import file_record
 
 FORMAT = 1
