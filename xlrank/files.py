@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -94,6 +95,9 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         raise XlrankError(f"{path}: not valid JSON ({error})") from None
 
 
+HASHED_BYTES = 256 * 2**20
+"""Files up to this size are identified by their hash, larger ones by size and time of change."""
+
 DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a missing, cut or damaged file raises, packed or not."""
 
@@ -108,6 +112,22 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_record(path: Path) -> dict[str, Any]:
+    """Name and SHA-256 of a file; of one larger than ``HASHED_BYTES`` name, size in bytes and time of change.
+
+    Raises:
+        XlrankError: the file cannot be read.
+    """
+    try:
+        status = path.stat()
+        if status.st_size <= HASHED_BYTES:
+            return {"name": path.name, "sha256": file_hash(path)}
+    except OSError as error:
+        raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
+    changed = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
+    return {"name": path.name, "bytes": status.st_size, "changed": changed}
 
 
 def content_key(*parts: Any) -> str:  # noqa: ANN401 - any JSON values

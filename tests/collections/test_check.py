@@ -61,7 +61,7 @@ def test_a_consistent_folder(small_collection: Path) -> None:
         (replaced("qrels.txt", "10 0 d4 1", "99 0 d4 1"), "topic '99' is judged but in no topics file"),
         (replaced("qrels.txt", "2 0 d3 1\n2 0 d5 0\n2 0 g3 1\n", ""), "topic '2' has no judgements"),
         (replaced("qrels.txt", "1 0 d1 2", "1 0 d1"), "qrels.txt, line 1: 3 columns"),
-        (replaced("documents.de.jsonl", '"g2"', '"g1"'), "documents.de.jsonl, line 2: doc_id 'g1' stands in the file twice"),
+        (replaced("documents.de.jsonl", '"g2"', '"g1"'), "documents.de.jsonl, line 2: doc_id 'g1' stands twice"),
         (lambda folder: (folder / "topics.ky.tsv").unlink() or (folder / "topics.tr.tsv").unlink(), "no topics.LANG.tsv"),
         (described(counts={"documents.en": 7}), "documents.en: 6 found, collection.json declares 7"),
         (described(counts={"topics.ky": 2}), "topics.ky: 3 found, collection.json declares 2"),

@@ -57,4 +57,4 @@ def test_translations_from_every_query_language_to_every_other_document_language
 
 
 def test_the_licence_is_stated(mini: Collection) -> None:
-    assert mini.info["licence"] == "CC0-1.0"
+    assert mini.source.licence == "CC0-1.0"

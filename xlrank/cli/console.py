@@ -49,8 +49,8 @@ def progress_bars() -> "Iterator[StageProgress]":
             task = bars.add_task(description, total=None)
 
             def report(done: int, total: int) -> None:
-                bars.update(task, completed=done, total=total)
-                if done >= total and not console.is_terminal:
+                bars.update(task, completed=done, total=total or None)
+                if total and done >= total and not console.is_terminal:
                     console.print(f"{description}: {total} done", highlight=False, soft_wrap=True)
 
             return report

@@ -9,14 +9,15 @@ collection_app = typer.Typer(help="Look at collections.", no_args_is_help=True)
 
 @collection_app.command("list", epilog="Example: xlrank collection list")
 def list_collections() -> None:
-    """Name the embedded collections with their languages."""
-    from xlrank.collections import Collection
-    from xlrank.collections.collection import EMBEDDED
+    """Name the known collections: languages, licence, and whether their files are here."""
+    from xlrank.cli.console import print_table
+    from xlrank.collections.catalogue import listed
 
-    for name in EMBEDDED:
-        collection = Collection(name)
-        languages = f"queries {' '.join(collection.query_languages)}; documents {' '.join(collection.document_languages)}"
-        typer.echo(f"{name}: {languages}; {collection.info.get('licence', 'no licence stated')}")
+    rows = [
+        [one.id, " ".join(one.query_languages), " ".join(one.document_languages), one.licence, one.missing or "here"]
+        for one in listed()
+    ]
+    print_table(["collection", "queries", "documents", "licence", "files"], rows)
 
 
 @collection_app.command("check", epilog="Example: xlrank collection check folder:my-data")

@@ -1,25 +1,26 @@
 """A collection by its id: documents, topics and judgements, each read when first asked for."""
 
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from dataclasses import astuple
 
-from xlrank.collections.reading import Qrels, read_documents, read_qrels, read_topics
-from xlrank.collections.records import Document, Topic
+from xlrank.collections.catalogue import open_source
+from xlrank.collections.documents import Documents, Progress
+from xlrank.collections.reading import Qrels
+from xlrank.collections.records import Topic
 from xlrank.errors import XlrankError
-from xlrank.files import data_folder, file_hash, read_json
-from xlrank.languages import LANGUAGES, language_code
-
-FOLDER = "folder:"
-EMBEDDED = ("mini",)
+from xlrank.files import content_key, file_record
+from xlrank.languages import language_code
 
 
 class Collection:
     """Documents, topics and judgements in several languages.
 
     Args:
-        id: ``mini`` (embedded), ``folder:PATH`` (a folder with ``documents.{lang}.jsonl``, ``topics.{lang}.tsv``,
-            ``qrels.txt``), or ``mini/ky-en``, which sets the languages that the methods default to.
+        id: ``mini`` (embedded), ``clef/2003``, ``hc4/fa/test``, ``irds:ID`` (anything in ir_datasets) or ``folder:PATH`` (a
+            folder with ``documents.LANG.jsonl``, ``topics.LANG.tsv``, ``qrels.txt``). ``/QUERY-DOCUMENT`` at its end
+            (``mini/ky-en``, ``clef/2003/ky-en``) sets the languages that the methods default to.
+
+    Attributes:
+        source: where it comes from; what is special about it is asked there.
 
     Raises:
         XlrankError: no such collection.
@@ -27,68 +28,48 @@ class Collection:
 
     def __init__(self, id: str) -> None:
         self.id = id
-        name, pair = id, ""
-        if not id.startswith(FOLDER):
-            name, _, pair = id.partition("/")
-            if name not in EMBEDDED:
-                raise XlrankError(f"unknown collection {id!r}; known: {', '.join(EMBEDDED)}, {FOLDER}PATH")
-        self.name = name
-        self.folder = Path(name.removeprefix(FOLDER)) if id.startswith(FOLDER) else data_folder() / name
-        if not self.folder.is_dir():
-            raise XlrankError(
-                f"collection {id!r}: {self.folder} is no folder; expected documents.LANG.jsonl, topics.LANG.tsv, qrels.txt"
-            )
-        self._pair = tuple(language_code(code) for code in pair.split("-")) if pair else ()
-        if pair and len(self._pair) != 2:
-            raise XlrankError(f"collection {id!r}: expected QUERY-DOCUMENT languages after the slash, e.g. {name}/ky-en")
-        self._documents: dict[str, list[Document]] = {}
+        self.source, self._pair = open_source(id)
+        self._documents: dict[str, Documents] = {}
 
     def __repr__(self) -> str:
         return f"Collection({self.id!r})"
 
-    @cached_property
+    @property
     def query_languages(self) -> list[str]:
         """Languages with topics, sorted."""
-        return self._languages("topics.", ".tsv")
+        return self.source.query_languages
 
-    @cached_property
+    @property
     def document_languages(self) -> list[str]:
         """Languages with documents, sorted."""
-        return self._languages("documents.", ".jsonl")
+        return self.source.document_languages
 
-    @cached_property
-    def info(self) -> dict[str, Any]:
-        """What ``collection.json`` says (name, licence, declared counts); empty where there is none."""
-        path = self.folder / "collection.json"
-        info = read_json(path) if path.is_file() else {}
-        if not isinstance(info, dict):
-            raise XlrankError(f"{path}: expected a JSON object")
-        return info
-
-    def documents(self, language: str | None = None) -> list[Document]:
-        """The documents in one language (default: the id's).
+    def documents(self, language: str | None = None, progress: Progress | None = None) -> Documents:
+        """The documents in one language (default: the id's); parsed once, then kept in the cache.
 
         Raises:
-            XlrankError: no documents in that language, or the file is malformed.
+            XlrankError: no documents in that language, or a file is missing or malformed.
         """
         code = self._language(language, 1, self.document_languages, "documents")
         if code not in self._documents:
-            self._documents[code] = read_documents(self.documents_path(code))
+            identity = [self.source.id, code, [file_record(path) for path in self.source.document_files(code)]]
+            name = "".join(c if c.isalnum() else "-" for c in self.source.id.rpartition("/")[2] or self.source.id)
+            self._documents[code] = Documents.stored(
+                f"{name}-{code}", identity, lambda: self.source.read_documents(code), progress
+            )
         return self._documents[code]
 
     def topics(self, language: str | None = None) -> list[Topic]:
         """The topics in one language (default: the id's).
 
         Raises:
-            XlrankError: no topics in that language, or the file is malformed.
+            XlrankError: no topics in that language, or their file is missing or malformed.
         """
-        code = self._language(language, 0, self.query_languages, "topics")
-        return read_topics(self.folder / f"topics.{code}.tsv")
+        return self.source.read_topics(self._language(language, 0, self.query_languages, "topics"))
 
     def translations(self, query_language: str, document_language: str) -> list[Topic] | None:
-        """The topics machine-translated from ``translations/{query}-{document}.tsv``; None where there is no such file."""
-        path = self.translations_path(query_language, document_language)
-        return read_topics(path) if path.is_file() else None
+        """The topics machine-translated from one language into another, where the collection has them."""
+        return self.source.read_translations(query_language, document_language)
 
     def search_topics(self, query_language: str, document_language: str) -> list[Topic]:
         """The topics that BM25 searches with: translated into the documents' language, or as they are if they are in it.
@@ -100,55 +81,24 @@ class Collection:
             return self.topics(query_language)
         topics = self.translations(query_language, document_language)
         if topics is None:
-            path = self.translations_path(query_language, document_language)
-            raise XlrankError(f"bm25 searches with translated topics: {path} is missing (topic_id TAB title TAB description)")
+            wanted = self.source.translations_wanted(query_language, document_language)
+            raise XlrankError(f"bm25 searches with translated topics: {wanted}")
         return topics
 
     def qrels(self, document_language: str | None = None) -> Qrels:
-        """Judgements of documents that exist in one language (default: the id's): topic id to document id to grade.
+        """The judgements of the documents in one language (default: the id's): topic id to document id to grade.
 
         Raises:
-            XlrankError: the file is malformed, names a document that exists in no language, or judges none in this one.
+            XlrankError: their file is missing or malformed.
         """
-        present = {document.id for document in self.documents(document_language)}
-        qrels = read_qrels(self.qrels_path)
-        for topic, judged in qrels.items():
-            for unknown in sorted(set(judged) - present):
-                if unknown not in self._known_ids:
-                    raise XlrankError(
-                        f"{self.qrels_path}: topic {topic!r} judges document {unknown!r}, which no documents file holds"
-                    )
-        result = {topic: {d: grade for d, grade in judged.items() if d in present} for topic, judged in qrels.items()}
-        if not any(grade > 0 for judged in result.values() for grade in judged.values()):
-            raise XlrankError(f"{self.qrels_path}: no document of {self.id} in this language is judged relevant for any topic")
-        return {topic: judged for topic, judged in result.items() if judged}
-
-    def documents_path(self, language: str) -> Path:
-        """The file with the documents of one language."""
-        return self.folder / f"documents.{language}.jsonl"
-
-    def translations_path(self, query_language: str, document_language: str) -> Path:
-        """The file with topics translated from one language into another."""
-        return self.folder / "translations" / f"{query_language}-{document_language}.tsv"
-
-    @property
-    def qrels_path(self) -> Path:
-        """The judgements' file."""
-        return self.folder / "qrels.txt"
+        code = self._language(document_language, 1, self.document_languages, "documents")
+        return self.source.read_qrels(code, self.documents(code))
 
     def fingerprint(self, query_language: str, document_language: str) -> str:
         """A hash of the topics, documents and translations of a language pair: changes when any of them does."""
-        paths = [self.folder / f"topics.{query_language}.tsv", self.documents_path(document_language)]
-        paths.append(self.translations_path(query_language, document_language))
-        return "-".join(file_hash(path)[:16] for path in paths if path.is_file())
-
-    @cached_property
-    def _known_ids(self) -> frozenset[str]:
-        return frozenset(document.id for language in self.document_languages for document in self.documents(language))
-
-    def _languages(self, prefix: str, suffix: str) -> list[str]:
-        codes = [path.name.removeprefix(prefix).removesuffix(suffix) for path in self.folder.glob(f"{prefix}*{suffix}")]
-        return sorted(code for code in codes if code in LANGUAGES)
+        translated = self.translations(query_language, document_language) or []
+        texts = [[astuple(topic) for topic in topics] for topics in (self.topics(query_language), translated)]
+        return content_key(texts, self.documents(document_language).digest)
 
     def _language(self, language: str | None, position: int, available: list[str], what: str) -> str:
         code = language_code(language) if language else (self._pair[position] if self._pair else None)

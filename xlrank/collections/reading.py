@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from xlrank.collections.documents import check_id
+from xlrank.collections.lines import text_lines
 from xlrank.collections.records import Document, Topic
 from xlrank.errors import XlrankError
 from xlrank.text import clean
@@ -15,43 +17,31 @@ Qrels = dict[str, dict[str, int]]
 
 
 def numbered_lines(path: Path, expected: str) -> Iterator[tuple[str, str]]:
-    """The non-empty lines of a UTF-8 file, each with its place (``path, line n``).
+    """The non-empty lines of a UTF-8 file (``.gz`` and ``.xz`` too), each with its place (``path, line n``).
 
     Raises:
         XlrankError: missing, unreadable or not UTF-8; ``expected`` says what should have been there.
     """
-    number = 0
-    try:
-        with path.open("rb") as stream:
-            for number, raw in enumerate(stream):
-                line = raw.decode("utf-8-sig" if number == 0 else "utf-8")
-                if line.strip():
-                    yield f"{path}, line {number + 1}", line.rstrip("\r\n")
-    except FileNotFoundError:
-        raise XlrankError(f"{path}: no such file; expected {expected}") from None
-    except OSError as error:
-        raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise XlrankError(f"{path}, line {number + 1}: not UTF-8 text; convert the file first") from None
+    for number, line in text_lines(path, expected):
+        yield f"{path}, line {number}", line
 
 
-def read_documents(path: Path) -> list[Document]:
+def read_documents(path: Path) -> Iterator[Document]:
     """Documents from JSON lines ``{"doc_id", "text"}`` with an optional ``title``.
 
     Raises:
         XlrankError: a line is no such object, an id is repeated or holds white space, or a text is empty.
     """
-    documents: dict[str, Document] = {}
+    seen: set[str] = set()
     for place, line in numbered_lines(path, 'one JSON object a line with "doc_id" and "text"'):
         fields = _json_object(line, place)
         document = Document(str(fields["doc_id"]), clean(str(fields["text"])), clean(str(fields.get("title") or "")))
-        _check_id(document.id, documents, f"{place}: doc_id")
+        check_id(document.id, seen, f"{place}: doc_id")
         if not document.text:
             raise XlrankError(f"{place}: document {document.id!r} has no text; remove it or give it one")
-        documents[document.id] = document
-    if not documents:
+        yield document
+    if not seen:
         raise XlrankError(f"{path}: holds no documents")
-    return list(documents.values())
 
 
 def read_topics(path: Path) -> list[Topic]:
@@ -61,12 +51,13 @@ def read_topics(path: Path) -> list[Topic]:
         XlrankError: a line has other columns, an id is repeated or holds white space, or a topic is empty.
     """
     topics: dict[str, Topic] = {}
+    seen: set[str] = set()
     for place, line in numbered_lines(path, "lines of topic_id TAB title TAB description"):
         fields = line.split("\t")
         if len(fields) not in (2, 3):
             raise XlrankError(f"{place}: {len(fields)} columns; expected topic_id TAB title TAB description")
         topic = Topic(fields[0].strip(), *(clean(field) for field in fields[1:]))
-        _check_id(topic.id, topics, f"{place}: topic_id")
+        check_id(topic.id, seen, f"{place}: topic_id")
         if not topic.query():
             raise XlrankError(f"{place}: topic {topic.id!r} is empty; give it a title or remove it")
         topics[topic.id] = topic
@@ -106,10 +97,3 @@ def _json_object(line: str, place: str) -> dict[str, Any]:
     if not isinstance(fields, dict) or not isinstance(fields.get("doc_id"), str | int) or not isinstance(fields.get("text"), str):
         raise XlrankError(f'{place}: expected an object with "doc_id" and "text"')
     return fields
-
-
-def _check_id(value: str, known: dict[str, Any], place: str) -> None:
-    if not value or any(character.isspace() or "\ud800" <= character <= "\udfff" for character in value):
-        raise XlrankError(f"{place} {value!r} is empty or holds white space, which TREC files cannot carry")
-    if value in known:
-        raise XlrankError(f"{place} {value!r} stands in the file twice; ids must be unique")

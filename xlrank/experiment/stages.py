@@ -12,7 +12,7 @@ from xlrank.bases import Base
 from xlrank.collections import Collection
 from xlrank.composition import Composition
 from xlrank.errors import XlrankError
-from xlrank.files import cache_folder, content_key, file_hash
+from xlrank.files import cache_folder, content_key
 from xlrank.precision import Precision, resolve_precision
 from xlrank.ranking import Journal, Progress, Ranker
 from xlrank.retrieval.dense import DenseRetriever
@@ -59,7 +59,7 @@ class Stages:
 
     @cached_property
     def _texts(self) -> str:
-        return file_hash(self.collection.documents_path(self.document_language))
+        return self.collection.documents(self.document_language).digest
 
     def first_stage(self, name: str, language: str) -> Run:
         """The run of ``bm25`` or ``dense`` for one query language."""

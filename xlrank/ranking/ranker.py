@@ -211,8 +211,8 @@ class Ranker:
             XlrankError: the run names a topic or document that the collection lacks.
         """
         queries = {topic.id: topic.query(fields) for topic in collection.topics(query_language)}
-        documents = {document.id: document.full_text for document in collection.documents(document_language)}
         candidates = list(run.top(depth).pairs())
+        documents = collection.documents(document_language).fetch(document for _, document in candidates)
         for topic, document in candidates:
             if topic not in queries or document not in documents:
                 problem = f"topic {topic!r}" if topic not in queries else f"document {document!r}"
@@ -220,7 +220,7 @@ class Ranker:
                     f"run {run.name!r}: {problem} is not in collection {collection.id!r}; was it made for another one?"
                 )
         languages = (query_language, document_language) if query_language and document_language else None
-        pairs = [(queries[t], documents[d]) for t, d in candidates]
+        pairs = [(queries[t], documents[d].full_text) for t, d in candidates]
         scores = self.score(pairs, languages=languages, journal=journal, progress=progress)
         return merge(run, candidates, scores, str(self.composition_for(languages)))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xlrank.bases import Base
 from xlrank.collections import Document
+from xlrank.collections.documents import texts_digest
 from xlrank.errors import XlrankError
 from xlrank.files import content_key, replacing
 from xlrank.precision import Precision, resolve_precision, torch_dtype
@@ -50,7 +51,7 @@ class DenseRetriever:
         The key covers base, prefix, length, precision and texts.
         """
         settings = [self.base.fingerprint, self.document_prefix, self.max_length, resolve_precision(self.precision)]
-        path = folder / f"dense-{content_key(settings, [document.full_text for document in documents])}.npy"
+        path = folder / f"dense-{content_key(settings, texts_digest(documents))}.npy"
         if not path.is_file():
             vectors = self.embed([self.document_prefix + document.full_text for document in documents], progress)
             with replacing(path) as temporary, temporary.open("wb") as stream:

@@ -1,6 +1,5 @@
 """BM25 with Lucene, the first stage of the paper: this side prepares the work, a process of its own runs Java."""
 
-import hashlib
 import importlib
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from xlrank.collections.documents import texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import content_key, read_json, replacing, write_json
@@ -25,7 +25,6 @@ from xlrank.text import clean
 
 FORMAT = 1  # part of every index's key: raise it when the same documents are to be indexed in another way
 MANIFEST = "xlrank.json"
-TREC_ID = re.compile(r"[^\s\ud800-\udfff]+")
 WORD = re.compile(r"[\w\u0300-\u036f\u064b-\u065f\u0670\u200c\u200d]+")
 
 
@@ -72,7 +71,7 @@ class LuceneBM25:
 
         """
         description = {"format": FORMAT, "language": self.language, "analyzer": self.analyzer, "software": anserini_jar().name}
-        index = Path(folder).resolve() / f"lucene-{content_key(description, fingerprint(documents))}"
+        index = Path(folder).resolve() / f"lucene-{content_key(description, texts_digest(documents))}"
         if index.is_dir():
             return index
         with replacing(index) as temporary, TemporaryDirectory(prefix="xlrank-lucene-") as source:
@@ -136,25 +135,6 @@ def tokenize(text: str) -> list[str]:
     the joiners of Arabic script stay inside their word; a dotted capital I becomes a plain i, as Turkic languages want.
     """
     return WORD.findall(unicodedata.normalize("NFKC", clean(text)).replace("\u0130", "i").lower())
-
-
-def fingerprint(documents: Sequence[Document]) -> str:
-    """SHA-256 of all ids and texts in their order, hexadecimal; an XlrankError for ids that no TREC run can hold.
-
-    Refused are no documents at all, and an id that is empty, occurs twice, or holds whitespace or lone surrogates.
-    """
-    if not documents:
-        raise XlrankError("there are no documents to index")
-    digest = hashlib.sha256()
-    seen: set[str] = set()
-    for document in documents:
-        if not TREC_ID.fullmatch(document.id):
-            raise XlrankError(f"document id {document.id!r} is empty or holds whitespace or broken Unicode; rename it")
-        if document.id in seen:
-            raise XlrankError(f"document id {document.id!r} occurs twice; ids must be unique")
-        seen.add(document.id)
-        digest.update(json.dumps([document.id, document.full_text]).encode("ascii"))
-    return digest.hexdigest()
 
 
 def anserini_jar() -> Path:

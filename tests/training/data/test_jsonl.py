@@ -146,7 +146,7 @@ def test_packed_files_and_byte_order_marks(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xlrank.training.data.lines.LONGEST_LINE", 1000)
+    monkeypatch.setattr("xlrank.collections.lines.LONGEST_LINE", 1000)
     with pytest.raises(XlrankError, match="line 2: longer than"):
         list(read_examples(lines(tmp_path / "a.jsonl", [GROUP, "x" * 1001])))
 

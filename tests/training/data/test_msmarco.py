@@ -95,7 +95,7 @@ def test_a_query_with_the_same_text_under_another_id_is_held_out_too(tmp_path: P
 
 def test_the_files_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_marco(tmp_path / "marco")
-    monkeypatch.setattr("xlrank.training.data.records.HASHED_BYTES", 600)
+    monkeypatch.setattr("xlrank.files.HASHED_BYTES", 600)
     sources = opened(folder).sources
     assert [source["name"] for source in sources] == ["collection.tsv", "queries.train.tsv", TRIPLES]
     assert [set(source) for source in sources] == [{"name", "bytes", "changed"}, {"name", "sha256"}, {"name", "sha256"}]

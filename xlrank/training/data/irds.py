@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from xlrank.errors import XlrankError
+from xlrank.files import file_record
 from xlrank.runs import Run
 from xlrank.text import clean
 from xlrank.training.data.msmarco import emitted
-from xlrank.training.data.records import Entry, Example, Reference, Source, checked_text, file_record, query_key
+from xlrank.training.data.records import Entry, Example, Reference, Source, checked_text, query_key
 
 PREFIX = "irds:"
 ATTEMPTS = 100

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from xlrank.collections.lines import text_lines
 from xlrank.errors import XlrankError
-from xlrank.training.data.lines import text_lines
-from xlrank.training.data.records import Entry, Example, Source, Targets, checked_text, file_record, query_key
+from xlrank.files import file_record
+from xlrank.training.data.records import Entry, Example, Source, Targets, checked_text, query_key
 
 STREAMED_BYTES = 128 * 2**20
 """Files larger than this are streamed instead of held in memory, and packed ones from an eighth of it."""

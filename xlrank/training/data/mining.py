@@ -113,7 +113,7 @@ def mine(
     Raises:
         XlrankError: a file is malformed, or there is too little to mine that many negatives from.
     """
-    documents = read_documents(paragraphs)
+    documents = list(read_documents(paragraphs))
     wanted = Negatives(negatives, hard, ranks)
     wanted.check(len(documents), paragraphs)
     if method == "dense" and base is None:

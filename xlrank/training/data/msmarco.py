@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from xlrank.collections.lines import text_lines
+from xlrank.collections.passages import PassageFile, unpacked
 from xlrank.errors import XlrankError
-from xlrank.training.data.lines import text_lines
-from xlrank.training.data.passages import PassageFile, unpacked
-from xlrank.training.data.records import Entry, Example, Reference, Source, checked_text, file_record, query_key
+from xlrank.files import file_record
+from xlrank.training.data.records import Entry, Example, Reference, Source, checked_text, query_key
 
 ROUND = 5
 """Of so many triples the first gives its positive, the others their negatives: the paper's ratio of 1:4."""

@@ -3,19 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from xlrank.errors import XlrankError
-from xlrank.files import file_hash
 from xlrank.text import clean
 
 Targets = Literal["labels", "scores"]
 """What is learned from: labels 0 and 1, or the scores of a teacher (distillation)."""
-
-HASHED_BYTES = 256 * 2**20
-"""Files up to this size are identified by their hash, larger ones by size and time of change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +113,3 @@ def checked_text(value: object, place: str) -> str:
     if not text:
         raise XlrankError(f"{place}: a text is missing or empty; each example needs a query and its documents")
     return text
-
-
-def file_record(path: Path) -> dict[str, Any]:
-    """Name and SHA-256 of a file; of one larger than ``HASHED_BYTES`` name, size in bytes and time of change.
-
-    Raises:
-        XlrankError: the file cannot be read.
-    """
-    try:
-        status = path.stat()
-        if status.st_size <= HASHED_BYTES:
-            return {"name": path.name, "sha256": file_hash(path)}
-    except OSError as error:
-        raise XlrankError(f"{path}: cannot be read ({error.strerror})") from None
-    changed = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
-    return {"name": path.name, "bytes": status.st_size, "changed": changed}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.training.data.marco import write_tar
+from xlrank.collections import passages
+from xlrank.collections.passages import PassageFile, unpacked
 from xlrank.errors import XlrankError
-from xlrank.training.data import passages
-from xlrank.training.data.passages import PassageFile, unpacked
 
 
 @pytest.fixture(autouse=True)

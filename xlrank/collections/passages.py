@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xlrank.collections.lines import byte_lines
 from xlrank.errors import XlrankError
-from xlrank.files import DAMAGE, cache_folder, content_key, open_packed, replacing
-from xlrank.training.data.lines import byte_lines
-from xlrank.training.data.records import file_record
+from xlrank.files import DAMAGE, cache_folder, content_key, file_record, open_packed, replacing
 
 FORMAT = 1
 """Part of every index's name: raise it when the same file is to be indexed in another way."""
@@ -27,12 +26,13 @@ class PassageFile:
     """The lines ``id TAB text`` of a file, each found by its id without reading the others.
 
     The index is one array [2, lines]: the sorted 64-bit hashes of the ids, and the byte where each line starts (16 bytes a
-    line, memory-mapped). It lies in the cache under a name made of the file's identity, and is written whole or not at all.
+    line, memory-mapped). It lies where ``index`` says, else in the cache under a name made of the file's identity, and is
+    written whole or not at all.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, index: Path | None = None) -> None:
         self.path = path
-        self.index_path = _cache(path, "index", ".npy")
+        self.index_path = index or _cache(path, "index", ".npy")
         self.index: NDArray[np.uint64] = self._load()
 
     def __len__(self) -> int:
@@ -51,9 +51,17 @@ class PassageFile:
 
     def items(self) -> Iterator[tuple[str, str]]:
         """All ids with their texts, in the file's order."""
-        for start in np.sort(self.index[1]):
-            id_, _, text = self._line(int(start)).decode("utf-8", "replace").partition("\t")
-            yield id_, text
+        for number in range(len(self)):
+            yield self.item(number)
+
+    def item(self, number: int) -> tuple[str, str]:
+        """Id and text of one line, counted from 0 in the file's order."""
+        id_, _, text = self._line(int(self._starts[number])).decode("utf-8", "replace").partition("\t")
+        return id_, text
+
+    @cached_property
+    def _starts(self) -> NDArray[np.uint64]:
+        return np.sort(self.index[1])
 
     @cached_property
     def _bytes(self) -> mmap.mmap:
@@ -66,7 +74,7 @@ class PassageFile:
         return self._bytes[start : end if end >= 0 else None].rstrip(b"\r")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
+        return {"path": self.path, "index": self.index_path}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -1,0 +1,107 @@
+"""Documents on disk: what goes in comes out, by order, number and id; parsed once; never half-written."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xlrank.collections import Document
+from xlrank.collections.documents import Documents, texts_digest
+from xlrank.errors import XlrankError
+
+TEXTS = [
+    Document("LA-1", "a\tb \u2028 c\\n", "Title\twith tab"),
+    Document("кат", "дарыя жана суу"),
+    Document("7", ""),
+    Document("x/y#z", 'quotes " and \\ and {"a": 1}', "ئۇيغۇر"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLRANK_CACHE", str(tmp_path / "cache"))
+
+
+def stored(documents: list[Document], identity: object = 1) -> Documents:
+    return Documents.stored("test-en", identity, lambda: iter(documents))
+
+
+def test_order_number_and_id() -> None:
+    documents = stored(TEXTS)
+    assert list(documents) == TEXTS
+    assert len(documents) == 4
+    assert [documents[i] for i in range(4)] == TEXTS
+    assert documents[-1] == TEXTS[3]
+    assert documents[1:3] == TEXTS[1:3]
+    assert documents.ids == ["LA-1", "кат", "7", "x/y#z"]
+    assert documents.fetch(["7", "none", "кат", "7"]) == {"7": TEXTS[2], "кат": TEXTS[1]}
+    assert documents.facts["empty"] == 1
+    with pytest.raises(IndexError):
+        documents[4]
+
+
+def test_membership_is_by_id_or_document() -> None:
+    documents = stored(TEXTS)
+    assert "7" in documents
+    assert TEXTS[0] in documents
+    assert Document("7", "other") not in documents
+    assert "8" not in documents
+
+
+def test_they_are_parsed_once() -> None:
+    stored(TEXTS)
+
+    def again() -> Iterator[Document]:
+        raise AssertionError("parsed a second time")
+
+    assert len(Documents.stored("test-en", 1, again)) == 4
+    assert len(stored(TEXTS[:2], identity=2)) == 2
+
+
+def test_the_digest_is_that_of_a_list_and_follows_ids_titles_and_texts() -> None:
+    assert stored(TEXTS).digest == texts_digest(TEXTS)
+    digests = {texts_digest([document]) for document in (Document("1", "a b"), Document("1", "b", "a"), Document("2", "a b"))}
+    assert len(digests) == 3
+    assert texts_digest(TEXTS[::-1]) != texts_digest(TEXTS)
+
+
+def test_no_documents() -> None:
+    documents = stored([])
+    assert list(documents) == []
+    assert documents.fetch(["a"]) == {}
+    with pytest.raises(XlrankError, match="no documents to index"):
+        texts_digest([])
+
+
+@pytest.mark.parametrize(
+    ("documents", "problem"),
+    [
+        ([Document("a", "1"), Document("a", "2")], "document id 'a' stands twice"),
+        ([Document("a b", "1")], "white space"),
+        ([Document("", "1")], "is empty"),
+    ],
+)
+def test_bad_ids_are_refused_and_nothing_stays(tmp_path: Path, documents: list[Document], problem: str) -> None:
+    with pytest.raises(XlrankError, match=problem):
+        stored(documents)
+    with pytest.raises(XlrankError, match=problem):
+        texts_digest(documents)
+    assert not list((tmp_path / "cache" / "documents").iterdir())
+
+
+def test_an_interrupted_parse_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[Document]:
+        yield TEXTS[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Documents.stored("test-en", 1, broken)
+    assert not list((tmp_path / "cache" / "documents").iterdir())
+    assert len(stored(TEXTS)) == 4
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    many = [Document(str(i), "text") for i in range(2500)]
+    Documents.stored("test-en", 3, lambda: iter(many), lambda done, total: told.append((done, total)))
+    assert told == [(1000, 0), (2000, 0)]

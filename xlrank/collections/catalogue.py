@@ -1,0 +1,60 @@
+"""Which source an id means, and the list of those that are known."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from xlrank.collections.folder import FolderSource
+from xlrank.collections.source import Description, Source
+from xlrank.errors import XlrankError
+from xlrank.files import data_folder
+from xlrank.languages import language_code
+
+FOLDER = "folder:"
+EMBEDDED = ("mini",)
+PAIR = re.compile(r"(?P<query>[A-Za-z]{2,3})-(?P<document>[A-Za-z]{2,3})")
+
+Pair = tuple[str, str] | tuple[()]
+"""Query and document language that an id ends with, or nothing."""
+
+
+def open_source(id: str) -> tuple[Source, Pair]:
+    """The source of a collection, and the languages that its id ends with.
+
+    Raises:
+        XlrankError: no such collection, or not that part or language of it.
+    """
+    if id.startswith(FOLDER):
+        return FolderSource(id, Path(id.removeprefix(FOLDER))), ()
+    name, pair = _pair(id)
+    family, _, rest = name.partition("/")
+    if family not in FAMILIES:
+        raise XlrankError(f"unknown collection {id!r}; known: {', '.join(KNOWN)}, {FOLDER}PATH")
+    return FAMILIES[family](name, rest), pair
+
+
+def listed() -> Iterator[Description]:
+    """All collections that have a name of their own."""
+    for id_ in KNOWN:
+        yield open_source(id_)[0].describe()
+
+
+def _pair(id: str) -> tuple[str, Pair]:
+    """An id without the languages at its end, and these."""
+    name, slash, end = id.rpartition("/")
+    found = PAIR.fullmatch(end) if slash else None
+    if found is None:
+        return id, ()
+    return name, (language_code(found["query"]), language_code(found["document"]))
+
+
+def _embedded(name: str, rest: str) -> Source:
+    if rest:
+        raise XlrankError(f"collection {name!r}: expected QUERY-DOCUMENT languages after the slash, e.g. mini/ky-en")
+    return FolderSource(name, data_folder() / name)
+
+
+FAMILIES: dict[str, Callable[[str, str], Source]] = {"mini": _embedded}
+"""First part of an id to what opens it; called with the id without languages, and with what follows the first slash."""
+
+KNOWN: list[str] = [*EMBEDDED]

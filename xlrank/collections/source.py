@@ -1,0 +1,107 @@
+"""What a collection needs from the place it comes from: a source says which languages it has and reads their files."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xlrank.collections.documents import Documents
+from xlrank.collections.reading import Qrels
+from xlrank.collections.records import Document, Topic
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a check: a fact, or a problem."""
+
+    text: str
+    is_problem: bool = False
+
+
+@dataclass(frozen=True)
+class Description:
+    """What can be said of a collection without reading it.
+
+    Attributes:
+        id: with which it is opened.
+        query_languages: languages with topics.
+        document_languages: languages with documents.
+        licence: of its data.
+        missing: what is not on this machine, in a few words; empty where all is here.
+    """
+
+    id: str
+    query_languages: Sequence[str]
+    document_languages: Sequence[str]
+    licence: str
+    missing: str = ""
+
+
+class Source(ABC):
+    """The files of one collection.
+
+    Attributes:
+        id: of the collection, without languages.
+        licence: of its data; empty where none is stated.
+        query_languages: languages with topics, sorted.
+        document_languages: languages with documents, sorted.
+        same_topics: whether the topics of all languages are the same, with the same ids.
+    """
+
+    id: str
+    licence: str = ""
+    query_languages: list[str]
+    document_languages: list[str]
+    same_topics: bool = True
+
+    @abstractmethod
+    def document_files(self, language: str) -> list[Path]:
+        """The files that :meth:`read_documents` reads; where they are unchanged, they are not read again.
+
+        Raises:
+            XlrankError: some are missing; the message says what they are, where they are obtained and where to put them.
+        """
+
+    @abstractmethod
+    def read_documents(self, language: str) -> Iterator[Document]:
+        """The documents in one language, streamed.
+
+        Raises:
+            XlrankError: a file is malformed.
+        """
+
+    @abstractmethod
+    def read_topics(self, language: str) -> list[Topic]:
+        """The topics in one language.
+
+        Raises:
+            XlrankError: their file is missing or malformed.
+        """
+
+    @abstractmethod
+    def read_qrels(self, language: str, documents: Documents) -> Qrels:
+        """The judgements of the documents in one language.
+
+        Raises:
+            XlrankError: their file is missing or malformed.
+        """
+
+    def read_translations(self, query_language: str, document_language: str) -> list[Topic] | None:
+        """The topics machine-translated from one language into another; None where there are no translations."""
+        return None
+
+    def translations_wanted(self, query_language: str, document_language: str) -> str:
+        """Where translations would have been looked for, for the message that there are none."""
+        return f"{self.id} has no translations of topics from {query_language} into {document_language}"
+
+    def check(self) -> Iterator[Finding]:
+        """What only this source knows to check, beside what is checked of every collection."""
+        yield from ()
+
+    def expected_counts(self) -> dict[str, int]:
+        """Known figures by ``documents.LANG``, ``topics.LANG``, ``relevant.LANG``, ``judged.LANG``; as far as known."""
+        return {}
+
+    def describe(self) -> Description:
+        """Languages, licence and whether the files are here."""
+        return Description(self.id, self.query_languages, self.document_languages, self.licence or "not stated")
