@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import make_adapter, make_head, make_ranking
+from tests.conftest import changed_module, composed_states, make_adapter, make_head, make_ranking
 from xlrank.bases import Base
+from xlrank.composition import as_composition
+from xlrank.composition.expression import Average, Leaf
 from xlrank.errors import XlrankError
 from xlrank.files import data_folder
 from xlrank.modules import BaseReference, Module, shipped_modules
@@ -313,3 +315,20 @@ def test_shipped_modules_load_by_id() -> None:
     assert shipped_modules() == sorted(shipped_modules())
     module = Module.load("head/mlm")
     assert (module.kind, module.role, module.source) == ("head", "head", data_folder() / "modules" / "head/mlm")
+
+
+def test_a_halved_module_acts_the_same(tiny_base: Base, tmp_path: Path) -> None:
+    whole = [make_adapter(tiny_base, code, seed, invertible=False) for seed, code in enumerate(("ky", "en"))]
+    halves = [Module.load(module.halved().save(tmp_path / str(i))) for i, module in enumerate(whole)]
+    assert [2 * module.bytes for module in halves] == [module.bytes for module in whole]
+    assert halves[0].training == whole[0].training
+    pairs = [("көпүрө", "the bridge of the river"), ("школа", "a school")]
+    for average in (False, True):
+        states = []
+        for one, other in (whole, halves):
+            composition = Average((Leaf("a", one), Leaf("b", other))) if average else as_composition(one) + other
+            states.append(composed_states(tiny_base, composition, pairs))
+        assert (states[1] - states[0]).abs().max() < 5e-3
+    wide = changed_module(whole[0], {name: tensor * 1e6 for name, tensor in whole[0].tensors.items()})
+    with pytest.raises(XlrankError, match="holds values above 65,504; keep it in float32"):
+        wide.halved()

@@ -9,6 +9,7 @@ from xlrank.cli.console import BaseOption
 from xlrank.cli.training_options import (
     AccumulateOption,
     BatchOption,
+    HalfOption,
     LengthOption,
     LicenceOption,
     MaxTokensOption,
@@ -60,6 +61,7 @@ def language(
         bool, typer.Option(help="Predict over the whole vocabulary, not only the text's word pieces.")
     ] = False,
     negatives: Annotated[int, typer.Option(help="Further word pieces that the restricted softmax is over.")] = 0,
+    half: HalfOption = False,
     licence: LicenceOption = "see the sources",
     seed: SeedOption = 13,
     save_every: SaveEveryOption = 100,
@@ -87,7 +89,7 @@ def language(
         negatives=negatives,
         licence=licence,
     )
-    finish(module, out)
+    finish(module.halved() if half else module, out)
 
 
 @app.command(epilog="Example: xlrank train head --text ky.txt --text en.txt --out my/head")

@@ -20,6 +20,7 @@ TextsOption = Annotated[
 ]
 LengthOption = Annotated[int, typer.Option("--length", help="Word pieces a training sequence.")]
 MaxTokensOption = Annotated[int, typer.Option("--max-tokens", help="Word pieces of text used at most.")]
+HalfOption = Annotated[bool, typer.Option("--half", help="Store the weights in float16: half the size.")]
 LicenceOption = Annotated[str, typer.Option("--licence", help="Licence of the training data, recorded in the module.")]
 WithOption = Annotated[
     list[str] | None,

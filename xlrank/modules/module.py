@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CARD", "ROLES", "TENSORS", "BaseReference", "Module", "Role", "shipped_modules"]
 
+FLOAT16_MOST = 65504.0
+"""The largest float16."""
+
 
 @dataclass(frozen=True, eq=False)
 class Module:
@@ -126,6 +129,19 @@ class Module:
             save_file(dict(self.tensors), temporary / TENSORS)
             write_json(temporary / CARD, self.card())
         return folder
+
+    def halved(self) -> Module:
+        """The same module with its weights in float16: half the size, each value kept to 11 binary digits.
+
+        Raises:
+            XlrankError: a value is too large for float16.
+        """
+        wide = [name for name, tensor in self.tensors.items() if tensor.is_floating_point() and tensor.abs().max() > FLOAT16_MOST]
+        if wide:
+            raise XlrankError(f"module {self.name!r}: {wide[0]} holds values above {FLOAT16_MOST:,.0f}; keep it in float32")
+        halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in self.tensors.items()}
+        fields = {name: getattr(self, name) for name in ("name", "kind", "role", "language", "base", "config", "training")}
+        return Module.create(halves, **fields)
 
     def card(self) -> dict[str, Any]:
         """What ``module.json`` holds."""
