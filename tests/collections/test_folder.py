@@ -211,9 +211,9 @@ def test_qrels_without_a_relevant_document_are_refused(small_collection: Path) -
         opened(small_collection).qrels("en")
 
 
-@pytest.mark.parametrize("id_", ["", "clef", "minimum", "mini2/ky-en"])
+@pytest.mark.parametrize("id_", ["", "trec", "minimum", "mini2/ky-en"])
 def test_an_unknown_collection_lists_the_known_ones(id_: str) -> None:
-    with pytest.raises(XlrankError, match=r"unknown collection .*; known: mini, folder:PATH"):
+    with pytest.raises(XlrankError, match=r"unknown collection .*; known: mini, .*folder:PATH"):
         Collection(id_)
 
 

@@ -2,9 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from xlrank.collections.clef import ClefSource
+from xlrank.collections.clef.layouts import TOPIC_IDS
 from xlrank.collections.folder import FolderSource
+from xlrank.collections.hc4 import Hc4Source
+from xlrank.collections.hc4.files import CODES, SPLITS
+from xlrank.collections.irds import IrdsSource
+from xlrank.collections.irds_loading import PREFIX as IRDS
 from xlrank.collections.source import Description, Source
 from xlrank.errors import XlrankError
 from xlrank.files import data_folder
@@ -26,17 +33,21 @@ def open_source(id: str) -> tuple[Source, Pair]:
     """
     if id.startswith(FOLDER):
         return FolderSource(id, Path(id.removeprefix(FOLDER))), ()
-    name, pair = _pair(id)
+    path, mark, options = id.partition("?")
+    name, pair = _pair(path)
+    if id.startswith(IRDS):
+        return IrdsSource(name + mark + options), pair
     family, _, rest = name.partition("/")
     if family not in FAMILIES:
-        raise XlrankError(f"unknown collection {id!r}; known: {', '.join(KNOWN)}, {FOLDER}PATH")
-    return FAMILIES[family](name, rest), pair
+        raise XlrankError(f"unknown collection {id!r}; known: {', '.join(KNOWN)}, {IRDS}ID, {FOLDER}PATH")
+    return FAMILIES[family](name + mark + options, rest + mark + options), pair
 
 
 def listed() -> Iterator[Description]:
     """All collections that have a name of their own."""
     for id_ in KNOWN:
-        yield open_source(id_)[0].describe()
+        source = open_source(id_)[0]
+        yield replace(source.describe(), counts=source.expected_counts())
 
 
 def _pair(id: str) -> tuple[str, Pair]:
@@ -54,7 +65,16 @@ def _embedded(name: str, rest: str) -> Source:
     return FolderSource(name, data_folder() / name)
 
 
-FAMILIES: dict[str, Callable[[str, str], Source]] = {"mini": _embedded}
-"""First part of an id to what opens it; called with the id without languages, and with what follows the first slash."""
+FAMILIES: dict[str, Callable[[str, str], Source]] = {
+    "mini": _embedded,
+    "clef": ClefSource,
+    "hc4": lambda name, _: Hc4Source.opened(name),
+}
+"""First part of an id to what opens it; called with the id without languages, and with what follows the first slash; both
+end with the id's options, ``?NAME=VALUE``, where it has any."""
 
-KNOWN: list[str] = [*EMBEDDED]
+KNOWN: list[str] = [
+    *EMBEDDED,
+    *(f"clef/{year}" for year in TOPIC_IDS),
+    *(f"hc4/{language}/{split}" for language in CODES for split in SPLITS),
+]

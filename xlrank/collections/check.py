@@ -12,7 +12,9 @@ from xlrank.collections.source import Finding
 from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
 
-SCRIPT_NAMES = {"Latin": "LATIN", "Cyrillic": "CYRILLIC", "Arabic": "ARABIC", "Han": "CJK"}
+SCRIPT_NAMES = {"Han": ("CJK",), "Hiragana": ("HIRAGANA", "KATAKANA", "CJK")}
+"""First words of the Unicode names of a script's letters, where they are not the script's own name."""
+
 MIN_SHARE = 0.1
 """Share of a text's letters that must be of its language's script, unless the collection's rules ask for more.
 
@@ -43,7 +45,7 @@ def check(collection: Collection) -> tuple[list[str], list[str]]:
 def script_share(text: str, script: str) -> float:
     """Share of the letters of ``text`` that belong to ``script``; 1.0 for a text without letters."""
     letters = [character for character in text if character.isalpha()]
-    wanted = SCRIPT_NAMES[script]
+    wanted = SCRIPT_NAMES.get(script, (script.upper(),))
     return sum(unicodedata.name(letter, "").startswith(wanted) for letter in letters) / len(letters) if letters else 1.0
 
 
@@ -149,8 +151,11 @@ def _scripts(collection: Collection, language: str, texts: Iterable[tuple[str, s
     script = LANGUAGES[language].script
     least = _rules(collection).get("script_share", MIN_SHARE)
     shares = ((name, script_share(text, script)) for name, text in texts)
-    foreign = [(name, share) for name, share in shares if share < least]
-    yield from _few([f"{name} ({language}): only {share:.0%} of its letters are {script}" for name, share in foreign])
+    foreign = [f"{name} ({language}): only {share:.0%} of its letters are {script}" for name, share in shares if share < least]
+    if isinstance(collection.source, FolderSource):
+        yield from _few(foreign)
+    elif foreign:  # published as they are: machine translations, for one, leave words untranslated
+        yield Finding(f"{foreign[0]}" + (f" … and {len(foreign) - 1} more like this" if len(foreign) > 1 else ""))
 
 
 def _expected(collection: Collection, key: str, found: int) -> Iterator[Finding]:

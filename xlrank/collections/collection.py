@@ -7,7 +7,7 @@ from xlrank.collections.documents import Documents, Progress
 from xlrank.collections.reading import Qrels
 from xlrank.collections.records import Topic
 from xlrank.errors import XlrankError
-from xlrank.files import content_key, file_record
+from xlrank.files import content_key
 from xlrank.languages import language_code
 
 
@@ -17,7 +17,8 @@ class Collection:
     Args:
         id: ``mini`` (embedded), ``clef/2003``, ``hc4/fa/test``, ``irds:ID`` (anything in ir_datasets) or ``folder:PATH`` (a
             folder with ``documents.LANG.jsonl``, ``topics.LANG.tsv``, ``qrels.txt``). ``/QUERY-DOCUMENT`` at its end
-            (``mini/ky-en``, ``clef/2003/ky-en``) sets the languages that the methods default to.
+            (``mini/ky-en``, ``clef/2003/ky-en``) sets the languages that the methods default to. Some take options after
+            that: ``hc4/fa/test?translation=SYSTEM``, ``irds:ID?queries=ky&documents=en``.
 
     Attributes:
         source: where it comes from; what is special about it is asked there.
@@ -52,8 +53,8 @@ class Collection:
         """
         code = self._language(language, 1, self.document_languages, "documents")
         if code not in self._documents:
-            identity = [self.source.id, code, [file_record(path) for path in self.source.document_files(code)]]
-            name = "".join(c if c.isalnum() else "-" for c in self.source.id.rpartition("/")[2] or self.source.id)
+            identity, id_ = self.source.document_identity(code), self.source.documents_id
+            name = "".join(c if c.isalnum() else "-" for c in id_.rpartition("/")[2] or id_)
             self._documents[code] = Documents.stored(
                 f"{name}-{code}", identity, lambda: self.source.read_documents(code), progress
             )

@@ -1,13 +1,15 @@
 """What a collection needs from the place it comes from: a source says which languages it has and reads their files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from xlrank.collections.documents import Documents
 from xlrank.collections.reading import Qrels
 from xlrank.collections.records import Document, Topic
+from xlrank.files import file_record
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Description:
         document_languages: languages with documents.
         licence: of its data.
         missing: what is not on this machine, in a few words; empty where all is here.
+        counts: known figures, as of :meth:`Source.expected_counts`; the catalogue fills them in.
     """
 
     id: str
@@ -35,6 +38,7 @@ class Description:
     document_languages: Sequence[str]
     licence: str
     missing: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Source(ABC):
@@ -69,6 +73,19 @@ class Source(ABC):
         Raises:
             XlrankError: a file is malformed.
         """
+
+    @property
+    def documents_id(self) -> str:
+        """The id that the documents are kept under: the same for collections that share them, such as the splits of one."""
+        return self.id
+
+    def document_identity(self, language: str) -> list[Any]:
+        """JSON values that change when :meth:`read_documents` would give something else; quick to tell.
+
+        Raises:
+            XlrankError: the files that would tell are missing.
+        """
+        return [self.documents_id, language, [file_record(path) for path in self.document_files(language)]]
 
     @abstractmethod
     def read_topics(self, language: str) -> list[Topic]:

@@ -150,6 +150,6 @@ def test_unknown_documents_and_too_few_of_them(registered: Names, tmp_path: Path
 
 
 def test_without_ir_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xlrank.training.data.irds.find_spec", lambda _: None)
+    monkeypatch.setattr("xlrank.collections.irds_loading.find_spec", lambda _: None)
     with pytest.raises(XlrankError, match=r"needs the package ir_datasets: pip install 'xlrank\[collections\]'"):
         opened("msmarco-passage/train")

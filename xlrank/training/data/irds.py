@@ -4,11 +4,12 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from xlrank.collections.irds_loading import PREFIX as PREFIX
+from xlrank.collections.irds_loading import load_dataset, told, told_items
 from xlrank.errors import XlrankError
 from xlrank.files import file_record
 from xlrank.runs import Run
@@ -16,7 +17,6 @@ from xlrank.text import clean
 from xlrank.training.data.msmarco import emitted
 from xlrank.training.data.records import Entry, Example, Reference, Source, checked_text, query_key
 
-PREFIX = "irds:"
 ATTEMPTS = 100
 """Draws of a random document before giving up: all others are relevant, or empty."""
 
@@ -40,7 +40,7 @@ class IrDataset(Source):
 
     def __init__(self, id: str, *, grouped: bool, negatives: int, run: Path | None, seed: int) -> None:
         self.id, self.name, self.grouped, self.negatives, self.seed = id, PREFIX + id, grouped, negatives, seed
-        self.dataset = _load(id)
+        self.dataset = load_dataset(id)
         if negatives < 1:
             raise XlrankError(f"{self.name}: {negatives} negatives a group; expected at least 1")
         if not (self.dataset.has_docs() and self.dataset.has_queries()):
@@ -87,7 +87,7 @@ class IrDataset(Source):
         return frozenset(ids) | {id_ for id_, text in self._queries.items() if query_key(text) in texts}
 
     def _pairs(self, skip: frozenset[str]) -> Iterator[Reference]:
-        found = enumerate(self.dataset.docpairs_iter(), 1)
+        found = enumerate(told_items(self.id, "pairs of documents", self.dataset.docpairs_iter), 1)
         triples = ((i, p.query_id, p.doc_id_a, p.doc_id_b) for i, p in found if p.query_id not in skip)
         return emitted(triples, grouped=self.grouped)
 
@@ -108,13 +108,14 @@ class IrDataset(Source):
     def _judged(self) -> dict[str, dict[str, int]]:
         judged: dict[str, dict[str, int]] = {}
         if self.dataset.has_qrels():
-            for row in self.dataset.qrels_iter():
+            for row in told_items(self.id, "judgements", self.dataset.qrels_iter):
                 judged.setdefault(row.query_id, {})[row.doc_id] = int(row.relevance)
         return judged
 
     @cached_property
     def _queries(self) -> dict[str, str]:
-        return {query.query_id: clean(query.default_text()) for query in self.dataset.queries_iter()}
+        queries = told_items(self.id, "queries", self.dataset.queries_iter)
+        return {query.query_id: clean(query.default_text()) for query in queries}
 
     @property
     def _store(self) -> Any:  # noqa: ANN401 - ir_datasets' own
@@ -124,10 +125,11 @@ class IrDataset(Source):
         return self._stores[os.getpid()]
 
     def _document(self, id_: str) -> str:
-        try:
-            return str(self._store.get(id_).default_text())
-        except KeyError:
-            raise XlrankError(f"{self.name}: unknown document {id_!r}") from None
+        with told(self.id, "documents"):
+            try:
+                return str(self._store.get(id_).default_text())
+            except KeyError:
+                raise XlrankError(f"{self.name}: unknown document {id_!r}") from None
 
     def _random_documents(self, entry: Reference, wanted: int) -> list[str]:
         if not wanted:
@@ -152,17 +154,7 @@ class IrDataset(Source):
 
         def draw(rng: random.Random) -> Any:  # noqa: ANN401 - ir_datasets' own
             place = rng.randrange(total)
-            return next(iter(self.dataset.docs_iter()[place : place + 1]))
+            with told(self.id, "documents"):
+                return next(iter(self.dataset.docs_iter()[place : place + 1]))
 
         return draw
-
-
-def _load(id: str) -> Any:  # noqa: ANN401 - ir_datasets' own
-    if find_spec("ir_datasets") is None:
-        raise XlrankError(f"{PREFIX}{id}: needs the package ir_datasets: pip install 'xlrank[collections]'")
-    import ir_datasets
-
-    try:
-        return ir_datasets.load(id)
-    except KeyError:
-        raise XlrankError(f"{PREFIX}{id}: ir_datasets knows no such dataset; see https://ir-datasets.com") from None
