@@ -2,6 +2,8 @@
 
 import math
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -83,10 +85,94 @@ def test_many_topics_of_different_lengths_do_not_mix() -> None:
     assert values["map"] == pytest.approx({str(topic): 1 / (topic + 1) for topic in range(30)})
 
 
-@pytest.mark.parametrize("metric", ["MAP", "ndcg@0", "ndcg@x", "precision", "map-l2", "", "bpref"])
-def test_unknown_metrics_are_refused(metric: str) -> None:
-    with pytest.raises(XlrankError, match="unknown metric"):
-        evaluate(Run.of("r", {"1": ranked("a")}), {"1": {"a": 1}}, [metric])
+def test_rank_biased_precision_takes_relevance_as_0_or_1() -> None:
+    """Relevant at ranks 2 and 4 of 4, with grades 3 and 1: (1 - p)(p + p^3)."""
+    run = Run.of("r", {"1": ranked("x", "a", "y", "b")})
+    values = evaluate(run, {"1": {"a": 3, "b": 1, "c": 2, "x": 0}}, ["rbp.80", "rbp.5"])
+    assert values["rbp.80"]["1"] == pytest.approx(0.2 * (0.8 + 0.8**3))
+    assert values["rbp.5"]["1"] == pytest.approx(0.5 * (0.5 + 0.5**3))
+
+
+def test_bpref_leaves_unjudged_documents_out() -> None:
+    """R = 3, N = 2. Judged: not relevant n, relevant a, not relevant m, relevant b: ((1 - 1/2) + (1 - 2/2) + 0) / 3."""
+    run = Run.of("r", {"1": ranked("?", "n", "a", "?2", "m", "b"), "2": ranked("?", "a"), "3": ranked("s", "a", "n")})
+    qrels = {"1": {"a": 3, "b": 1, "c": 2, "n": 0, "m": 0}, "2": {"a": 1}, "3": {"a": 1, "s": -2, "n": 0}}
+    values = evaluate(run, qrels, ["bpref"])["bpref"]
+    assert values == pytest.approx({"1": 0.5 / 3, "2": 1.0, "3": 1.0})  # 2: nothing is judged not relevant; 3: -2 is unjudged
+
+
+def test_precision_divides_by_k_and_r_precision_by_all_relevant_documents() -> None:
+    """Both relevant documents of the run, but three of the topic; the run ends after rank 2."""
+    values = evaluate(Run.of("r", {"1": ranked("a", "b")}), {"1": {"a": 1, "b": 1, "c": 1}}, ["P@10", "R-Prec", "judged@10"])
+    assert values == {"P@10": {"1": 0.2}, "R-Prec": {"1": pytest.approx(2 / 3)}, "judged@10": {"1": 1.0}}
+
+
+def test_judged_counts_any_grade_among_the_first_k() -> None:
+    run = Run.of("r", {"1": ranked("a", "x", "n", "s", "y"), "3": ranked("a")})
+    qrels = {"1": {"a": 1, "n": 0, "s": -1}, "2": {"a": 1}, "3": {"b": 0}}
+    assert evaluate(run, qrels, ["judged@4"])["judged@4"] == {"1": 0.75, "2": 0.0}
+    assert evaluate(run, qrels, ["judged@1"], without_relevant="zero", missing="skip")["judged@1"] == {"1": 1.0, "3": 0.0}
+
+
+def test_equal_scores_in_trec_evals_order() -> None:
+    """Document ids descending; scores that differ in double precision only are equal."""
+    run = Run.of("r", {"1": {"a": 1.0 + 1e-12, "b": 1.0, "c": 1.0, "d": 2.0}})
+    for document, rank in {"d": 1, "c": 2, "b": 3, "a": 4}.items():
+        assert evaluate(run, {"1": {document: 1}}, ["mrr"], ties="trec_eval")["mrr"]["1"] == pytest.approx(1 / rank)
+    assert evaluate(run, {"1": {"a": 1}}, ["mrr"])["mrr"]["1"] == pytest.approx(1 / 2)
+
+
+def test_trec_evals_order_sorts_again() -> None:
+    run = Run("r", {"1": (("b", 1.0), ("a", 3.0), ("c", 3.0))})
+    values = {d: evaluate(run, {"1": {d: 1}}, ["mrr"], ties="trec_eval")["mrr"]["1"] for d in "abc"}
+    assert values == pytest.approx({"c": 1.0, "a": 1 / 2, "b": 1 / 3})
+
+
+def test_treatment_of_topics() -> None:
+    """Topic 2 has no results, 4 nothing relevant, 5 neither."""
+    run = Run.of("r", {"1": ranked("a"), "4": ranked("a")})
+    qrels = {"1": {"a": 1}, "2": {"a": 1}, "4": {"a": 0}, "5": {"b": 0}}
+    assert evaluate(run, qrels, ["map"])["map"] == {"1": 1.0, "2": 0.0}
+    assert evaluate(run, qrels, ["map"], missing="skip")["map"] == {"1": 1.0}
+    assert evaluate(run, qrels, ["bpref"], without_relevant="zero")["bpref"] == {"1": 1.0, "2": 0.0, "4": 0.0, "5": 0.0}
+    assert evaluate(run, qrels, ["map"], missing="skip", without_relevant="zero")["map"] == {"1": 1.0, "4": 0.0}
+
+
+def test_settings_are_checked() -> None:
+    run, qrels = Run.of("r", {"1": ranked("a")}), {"1": {"a": 1}}
+    for wrong, said in (
+        ({"ties": "random"}, "ties is 'random'; expected run or trec_eval"),
+        ({"missing": "drop"}, "missing is 'drop'; expected zero or skip"),
+        ({"without_relevant": ""}, "without_relevant is ''; expected zero or skip"),
+    ):
+        with pytest.raises(XlrankError, match=said):
+            evaluate(run, qrels, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(XlrankError, match="unknown metric 'mapp'"):
+        evaluate(run, qrels, ["map", "mapp"])
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    run = Run("dense", {"1": (("a", 1.0),), "2": (("a", 2.0), ("b", math.nan))})
+    with pytest.raises(XlrankError, match="run 'dense', topic '2': the score of document 'b' is not a number"):
+        evaluate(run, {"1": {"a": 1}, "2": {"a": 1}})
+
+
+def test_a_fresh_process_needs_neither_all_of_ranx_nor_long() -> None:
+    """The whole of ranx takes 2 s to import; its metrics alone must do, and leave nothing that a later import would trip over."""
+    script = (
+        "import sys, time; start = time.process_time()\n"
+        "from xlrank.evaluation import compare, evaluate\n"
+        "from xlrank.runs import Run\n"
+        "values = evaluate(Run.of('r', {'1': {'a': 1.0}, '2': {'b': 1.0}}), {'1': {'a': 1}, '2': {'a': 1}})\n"
+        "compare(values['map'], values['map'])\n"
+        "print(time.process_time() - start, values['map'], {'pandas', 'matplotlib', 'torch', 'ranx'} & set(sys.modules))\n"
+    )
+    warm_up()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    seconds, _, rest = done.stdout.partition(" ")
+    assert rest == "{'1': 1.0, '2': 0.0} set()\n"
+    assert float(seconds) < 3
 
 
 def test_foreign_qrels_are_refused() -> None:

@@ -1,6 +1,6 @@
 """Evaluation: what a run is worth, topic by topic, and whether a difference between two runs can be chance."""
 
 from xlrank.evaluation.metrics import METRICS, evaluate
-from xlrank.evaluation.significance import Comparison, compare
+from xlrank.evaluation.significance import Comparison, Tests, compare, compare_all
 
-__all__ = ["METRICS", "Comparison", "compare", "evaluate"]
+__all__ = ["METRICS", "Comparison", "Tests", "compare", "compare_all", "evaluate"]

@@ -1,59 +1,81 @@
-"""Effectiveness of a run per topic, computed by ranx (Bassani, ECIR 2022) with trec_eval's definitions."""
+"""Effectiveness of a run per topic: ranx's metrics (Bassani, ECIR 2022), with trec_eval's definitions and, if wished, order."""
 
 import math
-import re
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from xlrank.errors import XlrankError
+from xlrank.evaluation.kernels import compute, judged_array, ranked_array
+from xlrank.evaluation.names import Metric, check_metric, metric, metric_label
 from xlrank.runs import Run
+
+__all__ = ["METRICS", "check_metric", "evaluate", "mean", "metric_label", "warm_up"]
 
 METRICS = ("map", "ndcg@10", "mrr", "recall@100")
 """What a leaderboard shows unless told otherwise."""
 
-KNOWN = re.compile(r"(map|mrr|ndcg|recall)(@[1-9]\d*)?|(precision|hit_rate)@[1-9]\d*")
-NOTHING = -1.0  # fills up short rankings; documents are numbered from 0, so it matches none
-
 Judgements = Mapping[str, Mapping[str, int]]
+Ties = Literal["run", "trec_eval"]
+Treatment = Literal["zero", "skip"]
 
 
-def evaluate(run: Run, qrels: Judgements, metrics: Sequence[str] = METRICS) -> dict[str, dict[str, float]]:
+def evaluate(
+    run: Run,
+    qrels: Judgements,
+    metrics: Sequence[str] = METRICS,
+    *,
+    ties: Ties = "run",
+    missing: Treatment = "zero",
+    without_relevant: Treatment = "skip",
+) -> dict[str, dict[str, float]]:
     """The value of each metric on each topic.
 
-    - A document is relevant from grade 1. Topics without any relevant document are left out: no ranking could do well.
-    - Topics with relevant documents for which the run has no results count 0. Topics only in the run are ignored.
-    - The run's order counts, also among equal scores (:class:`Run` orders those by document id).
-    - ``ndcg`` takes the grade itself as gain, discounted by log2(rank + 1), as trec_eval's ``ndcg_cut`` does.
+    - A document is relevant from grade 1. Unjudged documents are not relevant, except to ``bpref``, which leaves them out.
+    - Topics that only the run has are ignored.
     - Metrics without ``@k`` look at the whole ranking, so their values depend on the run's depth.
+    - ``map``, ``recall``: by all relevant documents, found or not. ``precision@k``: by ``k``, however few results there are.
+    - ``ndcg``: the grade itself as gain, discounted by log2(rank + 1) (Järvelin and Kekäläinen 2002).
+    - ``rbp.80``: rank-biased precision, persistence 0.80, relevance 0 or 1 (Moffat and Zobel 2008).
+    - ``bpref``: Buckley and Voorhees (2004), as trec_eval corrected it; negative grades count as unjudged.
+    - ``judged@k``: share of the first ``k`` results (of fewer, if the run has fewer) that the qrels name, whatever the grade.
+
+    All but ``rbp`` and ``judged``, which it lacks, equal trec_eval 9's with ``ties="trec_eval"``; its averages are those over
+    the topics of ``missing="skip"`` (its ``-c``: ``"zero"``) and ``without_relevant="zero"``.
 
     Args:
         run: the rankings.
-        qrels: topic id to document id to grade; unjudged documents count as not relevant.
-        metrics: ``map``, ``mrr``, ``ndcg``, ``recall``, each also with ``@k``; ``precision@k``, ``hit_rate@k``.
+        qrels: topic id to document id to grade.
+        metrics: any name that :func:`~xlrank.evaluation.names.metric` knows.
+        ties: ``run``: the run's own order counts, also among equal scores (:class:`Run` puts those in the order of document
+            ids). ``trec_eval``: by falling score, equal ones by falling document id; scores are compared in single precision.
+        missing: topics for which the run has no results count 0, or are left out.
+        without_relevant: the same for topics for which no document is relevant, where no ranking could do well.
 
     Returns:
-        Metric to topic id (in the order of ``qrels``) to a value from 0 to 1.
+        Metric (as it was asked for) to topic id (in the order of ``qrels``) to a value from 0 to 1.
 
     Raises:
-        XlrankError: an unknown metric, no relevant documents at all, or no topic that run and qrels share.
+        XlrankError: an unknown metric, no relevant documents at all, no topic that run and qrels share, or a score that is
+            not a number.
     """
-    for metric in metrics:
-        if not KNOWN.fullmatch(metric):
-            raise XlrankError(f"unknown metric {metric!r}; expected map, mrr, ndcg, recall (or with @k), precision@k, hit_rate@k")
-    relevant = {topic: {d: g for d, g in grades.items() if g >= 1} for topic, grades in qrels.items()}
-    relevant = {topic: grades for topic, grades in relevant.items() if grades}
-    if not relevant:
-        raise XlrankError("the qrels hold no relevant document (grade 1 or more); nothing can be evaluated")
-    if not any(run.rankings.get(topic) for topic in relevant):
-        raise XlrankError(
-            f"run {run.name!r} has no results for any judged topic: its topics are {_sample(run.rankings)}, "
-            f"the qrels' {_sample(relevant)}; evaluate it against the qrels of its own collection"
-        )
-    values = _ranx(*_arrays(run, relevant), list(metrics))
-    return {metric: dict(zip(relevant, map(float, values[metric]), strict=True)) for metric in metrics}
+    asked = {text: metric(text) for text in metrics}
+    topics, answerable = _topics(run, qrels, missing, without_relevant)
+    incomplete = any(each.name in ("bpref", "judged") for each in asked.values())
+    ordered = {topic: _ordered(run, topic, ties) for topic in topics}
+    # Documents judged not relevant are many, and only two metrics need to know them.
+    judged, numbers = judged_array([{d: g for d, g in qrels[t].items() if g >= 1 or (incomplete and g >= 0)} for t in answerable])
+    ranked = ranked_array([ordered[topic] for topic in answerable], numbers)
+    found: dict[str, dict[str, float]] = {}
+    for text, each in asked.items():
+        if each.name == "judged":
+            found[text] = {topic: _judged(ordered[topic], qrels[topic], each) for topic in topics}
+        else:
+            values = dict(zip(answerable, compute(each, judged, ranked).tolist(), strict=True))
+            found[text] = {topic: values.get(topic, 0.0) for topic in topics}
+        _finite(run, text, found[text])
+    return found
 
 
 def mean(values: Mapping[str, float]) -> float:
@@ -70,43 +92,69 @@ def mean(values: Mapping[str, float]) -> float:
 def warm_up() -> None:
     """Make numba compile ranx's metrics and keep the result on disk, so that no later evaluation has to wait for it.
 
-    10 to 20 s the first time on a machine, 0.3 s from then on (plus 2 s for importing ranx). The compiled code is kept
-    beside ranx, or in numba's cache folder where that is not writable.
+    Half a minute the first time on a machine, 0.6 s from then on. The compiled code is kept beside ranx, or in numba's cache
+    folder where that is not writable.
     """
-    evaluate(Run.of("warm-up", {"1": {"a": 2.0, "b": 1.0}}), {"1": {"b": 1}})
+    every = [*METRICS, "precision@1", "hit_rate@1", "r-precision", "rbp.80", "bpref"]
+    evaluate(Run.of("warm-up", {"1": {"a": 2.0, "b": 1.0}}), {"1": {"b": 1}}, every)
 
 
-def _sample(topics: Mapping[str, object]) -> str:
-    return ", ".join(list(topics)[:3]) + (", …" if len(topics) > 3 else "") if topics else "none"
+def _topics(run: Run, qrels: Judgements, missing: str, without_relevant: str) -> tuple[list[str], list[str]]:
+    """The topics that count, and those of them that have relevant documents."""
+    for name, value in (("missing", missing), ("without_relevant", without_relevant)):
+        if value not in ("zero", "skip"):
+            raise XlrankError(f"{name} is {value!r}; expected zero or skip")
+    relevant = {topic for topic, grades in qrels.items() if any(grade >= 1 for grade in grades.values())}
+    if not relevant:
+        raise XlrankError("the qrels hold no relevant document (grade 1 or more); nothing can be evaluated")
+    if not any(run.rankings.get(topic) for topic in relevant):
+        asked = [topic for topic in qrels if topic in relevant]
+        raise XlrankError(
+            f"run {run.name!r} has no results for any judged topic: its topics are {_sample(list(run.rankings))}, "
+            f"the qrels' {_sample(asked)}; evaluate it against the qrels of its own collection"
+        )
+    topics = [topic for topic in qrels if topic in relevant or without_relevant == "zero"]
+    if missing == "skip":
+        topics = [topic for topic in topics if run.rankings.get(topic)]
+    return topics, [topic for topic in topics if topic in relevant]
 
 
-def _arrays(run: Run, relevant: Judgements) -> tuple[np.ndarray, np.ndarray]:
-    """The qrels and the run as ranx takes them: float64 (topics, longest, 2) of document number and grade or score.
+def _ordered(run: Run, topic: str, ties: str) -> list[str]:
+    """A topic's document ids, best first."""
+    ranking = run.rankings.get(topic, ())
+    if not ranking:
+        return []
+    found, values = zip(*ranking, strict=True)  # faster than two passes, and rankings are long
+    documents, scores = list(found), np.array(values, dtype=np.float64)
+    if np.isnan(scores).any():
+        document = documents[int(np.isnan(scores).argmax())]
+        raise XlrankError(f"run {run.name!r}, topic {topic!r}: the score of document {document!r} is not a number; rank it again")
+    if ties == "run":
+        return documents
+    if ties != "trec_eval":
+        raise XlrankError(f"ties is {ties!r}; expected run or trec_eval")
+    with np.errstate(over="ignore"):
+        single = scores.astype(np.float32)
+    order = np.argsort(-single, kind="stable")
+    documents = [documents[place] for place in order]
+    single = single[order]
+    borders = [0, *(np.flatnonzero(single[1:] != single[:-1]) + 1).tolist(), len(documents)]
+    for start, end in zip(borders, borders[1:], strict=False):
+        if end - start > 1:
+            documents[start:end] = sorted(documents[start:end], reverse=True)
+    return documents
 
-    ranx's own ``Qrels`` and ``Run`` are compiled anew for every length of document id (a minute), re-sort equal scores in
-    no defined order, and compare hashes. Ready arrays need none of that, and are taken in the order they have.
-    """
-    rankings = [run.rankings.get(topic, ()) for topic in relevant]
-    judged = np.full((len(relevant), max(map(len, relevant.values())), 2), [NOTHING, 0.0])
-    ranked = np.full((len(relevant), max(map(len, rankings)), 2), [NOTHING, 0.0])
-    for row, (grades, ranking) in enumerate(zip(relevant.values(), rankings, strict=True)):
-        best_first = sorted(grades.items(), key=lambda item: -item[1])  # ranx reads the ideal ranking off this order
-        number = {document: index for index, (document, _) in enumerate(best_first)}
-        judged[row, : len(number)] = [(number[document], grade) for document, grade in best_first]
-        found = [(number.get(document, NOTHING), -rank) for rank, (document, _) in enumerate(ranking)]
-        ranked[row, : len(found)] = np.array(found).reshape(-1, 2)
-    return judged, ranked
+
+def _judged(ranking: Sequence[str], grades: Mapping[str, int], asked: Metric) -> float:
+    first = ranking[: asked.cutoff]
+    return sum(document in grades for document in first) / len(first) if first else 0.0
 
 
-def _ranx(judged: np.ndarray, ranked: np.ndarray, metrics: list[str]) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="unsafe cast")  # numba, of ranx's code, whenever it compiles
-        try:
-            import ranx
-        except ImportError as error:
-            raise XlrankError(f"evaluation needs ranx ({error}); `pip install xlrank[eval]` brings it") from None
-        except RuntimeError as error:  # numba found no folder for its cache
-            raise XlrankError(f"ranx cannot be loaded ({error}); set NUMBA_CACHE_DIR to a folder that can be written") from None
-        # Asked for a single metric, ranx 0.3.21 looks it up without its @k and fails: always ask for two.
-        values: dict[str, Any] = ranx.evaluate(judged, ranked, list(dict.fromkeys((*metrics, "map", "mrr"))), return_mean=False)
-    return values
+def _finite(run: Run, text: str, values: Mapping[str, float]) -> None:
+    for topic, value in values.items():
+        if not math.isfinite(value):
+            raise XlrankError(f"run {run.name!r}, topic {topic!r}: {text} came out as {value}; check the grades of this topic")
+
+
+def _sample(topics: Sequence[str]) -> str:
+    return ", ".join(topics[:3]) + (", …" if len(topics) > 3 else "") if topics else "none"
