@@ -51,7 +51,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(RUN)/python -c 'from xlrank.evaluation.metrics import warm_up; warm_up()'
 	@touch $@
 
-originals: $(ORIGINALS_READY)  ## a second environment with the libraries that "test" and "bench" compare with (adapters, peft)
+originals: $(ORIGINALS_READY)  ## a second environment with the libraries that "test" and "bench" compare with (adapters, peft, pytrec_eval)
 
 $(ORIGINALS_READY): requirements-originals.lock
 	@echo "setting up $(ORIGINALS) (once, a minute or two)"

@@ -23,8 +23,10 @@ print(json.dumps({"seconds": seconds, "heavy": heavy}))
 """
 COMMANDS = [
     "eval",
+    "run",
     "index",
     "search",
+    "fuse",
     "rerank",
     "evaluate",
     "report",

@@ -1,4 +1,4 @@
-"""The languages xlrank knows: names, scripts, Lucene analyzers, and which languages are relatives."""
+"""The languages xlrank knows: names, scripts, how their words are stemmed, and which languages are relatives."""
 
 from dataclasses import dataclass
 
@@ -16,6 +16,8 @@ class Language:
         family: from the widest group to the narrowest.
         lucene: whether Lucene (Anserini) has an analyzer for it.
         aliases: other codes and spellings that are accepted; ``kg`` is what the CLEF translations call Kyrgyz.
+        tokens: what BM25 makes of its text where Lucene has no analyzer: one of :data:`xlrank.retrieval.analysis.KINDS`.
+        snowball: its stemmer's name in the package snowballstemmer.
     """
 
     code: str
@@ -24,33 +26,57 @@ class Language:
     family: tuple[str, ...]
     lucene: bool = True
     aliases: tuple[str, ...] = ()
+    tokens: str = "words"
+    snowball: str = ""
 
 
 INDO_EUROPEAN, URALIC, TURKIC = "Indo-European", "Uralic", "Turkic"
 LANGUAGES: dict[str, Language] = {
     language.code: language
     for language in (
-        Language("en", "English", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("eng",)),
-        Language("de", "German", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("deu", "ger")),
-        Language("nl", "Dutch", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("nld", "dut")),
-        Language("it", "Italian", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("ita",)),
-        Language("fr", "French", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("fra", "fre")),
-        Language("es", "Spanish", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("spa",)),
-        Language("pt", "Portuguese", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("por",)),
-        Language("ru", "Russian", "Cyrillic", (INDO_EUROPEAN, "Slavic"), aliases=("rus",)),
+        Language("en", "English", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("eng",), snowball="porter"),
+        Language("de", "German", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("deu", "ger"), snowball="german"),
+        Language("nl", "Dutch", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("nld", "dut"), snowball="dutch"),
+        Language("da", "Danish", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("dan",), snowball="danish"),
+        Language("sv", "Swedish", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("swe",), snowball="swedish"),
+        Language("no", "Norwegian", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("nor", "nb", "nob"), snowball="norwegian"),
+        Language("it", "Italian", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("ita",), snowball="italian"),
+        Language("fr", "French", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("fra", "fre"), snowball="french"),
+        Language("es", "Spanish", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("spa",), snowball="spanish"),
+        Language("pt", "Portuguese", "Latin", (INDO_EUROPEAN, "Romance"), aliases=("por",), snowball="portuguese"),
+        Language(
+            "ro",
+            "Romanian",
+            "Latin",
+            (INDO_EUROPEAN, "Romance"),
+            lucene=False,
+            aliases=("ron", "rum"),
+            tokens="snowball",
+            snowball="romanian",
+        ),
+        Language("ru", "Russian", "Cyrillic", (INDO_EUROPEAN, "Slavic"), aliases=("rus",), snowball="russian"),
         Language("uk", "Ukrainian", "Cyrillic", (INDO_EUROPEAN, "Slavic"), aliases=("ukr",)),
+        Language("pl", "Polish", "Latin", (INDO_EUROPEAN, "Slavic"), aliases=("pol",), snowball="polish"),
         Language("fa", "Persian", "Arabic", (INDO_EUROPEAN, "Iranian"), aliases=("fas", "per", "pes")),
-        Language("fi", "Finnish", "Latin", (URALIC, "Finnic"), aliases=("fin",)),
-        Language("tr", "Turkish", "Latin", (TURKIC, "Oghuz"), aliases=("tur",)),
-        Language("ky", "Kyrgyz", "Cyrillic", (TURKIC, "Kipchak"), lucene=False, aliases=("kir", "kg")),
-        Language("kk", "Kazakh", "Cyrillic", (TURKIC, "Kipchak"), lucene=False, aliases=("kaz",)),
-        Language("ug", "Uyghur", "Arabic", (TURKIC, "Karluk"), lucene=False, aliases=("uig",)),
-        Language("uz", "Uzbek", "Latin", (TURKIC, "Karluk"), lucene=False, aliases=("uzb",)),
-        Language("az", "Azerbaijani", "Latin", (TURKIC, "Oghuz"), lucene=False, aliases=("aze",)),
-        Language("sw", "Swahili", "Latin", ("Niger-Congo", "Bantu"), lucene=False, aliases=("swa", "swh")),
-        Language("so", "Somali", "Latin", ("Afro-Asiatic", "Cushitic"), lucene=False, aliases=("som",)),
-        Language("ar", "Arabic", "Arabic", ("Afro-Asiatic", "Semitic"), aliases=("ara",)),
+        Language("hi", "Hindi", "Devanagari", (INDO_EUROPEAN, "Indic"), aliases=("hin",), snowball="hindi"),
+        Language("bn", "Bengali", "Bengali", (INDO_EUROPEAN, "Indic"), aliases=("ben",)),
+        Language("fi", "Finnish", "Latin", (URALIC, "Finnic"), aliases=("fin",), snowball="finnish"),
+        Language("hu", "Hungarian", "Latin", (URALIC, "Ugric"), aliases=("hun",), snowball="hungarian"),
+        Language("tr", "Turkish", "Latin", (TURKIC, "Oghuz"), aliases=("tur",), snowball="turkish"),
+        Language("ky", "Kyrgyz", "Cyrillic", (TURKIC, "Kipchak"), lucene=False, aliases=("kir", "kg"), tokens="prefix"),
+        Language("kk", "Kazakh", "Cyrillic", (TURKIC, "Kipchak"), lucene=False, aliases=("kaz",), tokens="prefix"),
+        Language("ug", "Uyghur", "Arabic", (TURKIC, "Karluk"), lucene=False, aliases=("uig",), tokens="prefix"),
+        Language("uz", "Uzbek", "Latin", (TURKIC, "Karluk"), lucene=False, aliases=("uzb",), tokens="prefix"),
+        Language("az", "Azerbaijani", "Latin", (TURKIC, "Oghuz"), lucene=False, aliases=("aze",), tokens="prefix"),
+        Language("sw", "Swahili", "Latin", ("Niger-Congo", "Bantu"), lucene=False, aliases=("swa", "swh"), tokens="light"),
+        Language("so", "Somali", "Latin", ("Afro-Asiatic", "Cushitic"), lucene=False, aliases=("som",), tokens="light"),
+        Language("ar", "Arabic", "Arabic", ("Afro-Asiatic", "Semitic"), aliases=("ara",), snowball="arabic"),
+        Language("id", "Indonesian", "Latin", ("Austronesian", "Malayic"), aliases=("ind",), snowball="indonesian"),
         Language("zh", "Chinese", "Han", ("Sino-Tibetan", "Sinitic"), aliases=("zho", "chi", "cmn")),
+        Language("ja", "Japanese", "Hiragana", ("Japonic", "Japanese"), aliases=("jpn",)),
+        Language("ko", "Korean", "Hangul", ("Koreanic", "Korean"), aliases=("kor",)),
+        Language("th", "Thai", "Thai", ("Kra-Dai", "Tai"), aliases=("tha",)),
+        Language("te", "Telugu", "Telugu", ("Dravidian", "South-Central"), aliases=("tel",)),
     )
 }
 ALIASES = {alias: language.code for language in LANGUAGES.values() for alias in (*language.aliases, language.name.lower())}

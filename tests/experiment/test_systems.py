@@ -1,75 +1,58 @@
 """Systems by name and by expression, and lists of them."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.conftest import make_adapter, make_ranking
-from xlrank.bases import Base
-from xlrank.errors import XlrankError
-from xlrank.experiment.systems import DEFAULT_SYSTEMS, System, split_systems, system
-
-
-@pytest.fixture
-def modules(tiny_base: Base, tmp_path: Path) -> dict[str, str]:
-    made = {"ky": make_adapter(tiny_base, "ky", 1), "en": make_adapter(tiny_base, "en", 2), "rank": make_ranking(tiny_base, 3)}
-    made["monobert"] = make_ranking(tiny_base, 4, "full")
-    return {name: str(module.save(tmp_path / name)) for name, module in made.items()}
-
-
-@pytest.mark.parametrize("name", ["bm25", "dense"])
-def test_first_stages_have_no_composition(name: str) -> None:
-    assert system(f" {name} ").template is None
-    with pytest.raises(XlrankError, match=f"system '{name}' is a first stage and has no composition"):
-        system(name).composition("ky", "en")
+from xlrank.experiment.model import System
+from xlrank.experiment.systems import DEFAULT_SYSTEMS, split_systems
 
 
 @pytest.mark.parametrize(
-    ("name", "label", "composition"),
+    ("text", "fields"),
     [
-        ("monobert", "monoBERT", "monobert"),
-        ("query", "RA + LA^Query", "ky+rank"),
-        ("document", "RA + LA^Doc", "en+rank"),
-        ("split", "RA + LA^Split", "split(ky,en)+rank"),
-        ("split( ky , query ) + rank", "split(ky,query)+rank", "split(ky,ky)+rank"),
-        ("rank", "rank", "rank"),
+        ("bm25", {"label": "translated query + BM25", "retrieve": "bm25"}),
+        (" dense ", {"name": "dense", "label": "dense retrieval", "retrieve": "dense"}),
+        ("first", {"retrieve": "first"}),
+        ("monobert", {"label": "monoBERT", "compose": "monobert"}),
+        ("split", {"label": "RA + LA^Split", "compose": "split(query,document)+rank"}),
+        ("split( ky , query ) + rank", {"name": "split(ky,query)+rank", "compose": "split(ky,query)+rank"}),
+        ("rrf( dense ,bm25(psq) )", {"name": "rrf(dense, bm25(psq))", "retrieve": "rrf(dense, bm25(psq))"}),
+        ("dense(max_length=64)", {"retrieve": "dense(max_length=64)"}),
+        ("ens(split)", {"name": "ens(split)", "ensemble": ("first", "split")}),
+        ("ens(dense, split(ky,en)+rank)", {"ensemble": ("dense", "split(ky,en)+rank")}),
     ],
 )
-def test_rankers(name: str, label: str, composition: str, modules: dict[str, str]) -> None:
-    assert system(name).label == label
-    assert str(system(name).composition("ky", "en", modules)) == composition
-
-
-def test_an_expression_is_its_own_name() -> None:
-    assert system("query + rank") == System("query+rank", "query+rank", "query+rank")
+def test_systems_from_text(text: str, fields: dict[str, object]) -> None:
+    system = System.model_validate(text)
+    assert {name: getattr(system, name) for name in fields} == fields
+    assert sum(map(bool, (system.compose, system.retrieve, system.ensemble))) == 1
 
 
 @pytest.mark.parametrize("name", ["", "split(ky", "dense,split", "a b"])
 def test_what_is_neither_is_refused(name: str) -> None:
-    with pytest.raises(
-        XlrankError, match=r"not one of bm25, dense, monobert, query, document, split, nor an expression"
-    ) as caught:
-        system(name)
+    with pytest.raises(ValueError, match="not one of bm25, psq, dense") as caught:
+        System.model_validate(name)
     assert repr(name) in str(caught.value)
 
 
-def test_a_module_that_is_missing_is_refused(modules: dict[str, str]) -> None:
-    with pytest.raises(XlrankError, match="module 'nothing': no such folder"):
-        system("nothing").composition("ky", "en", modules)
+def test_a_system_is_made_in_one_way() -> None:
+    with pytest.raises(ValueError, match="got compose and retrieve"):
+        System(name="a", compose="rank", retrieve="dense")
+    with pytest.raises(ValueError, match="got none"):
+        System(name="a")
 
 
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("", []),
         ("dense", ["dense"]),
-        (" dense, split ,", ["dense", "split"]),
-        ("dense,split(ky,en)+rank,split(query, document)+rank", ["dense", "split(ky,en)+rank", "split(query, document)+rank"]),
+        ("dense, split ,,query", ["dense", "split", "query"]),
+        ("split(ky,en)+rank,both(a,average(b,c)),bm25", ["split(ky,en)+rank", "both(a,average(b,c))", "bm25"]),
+        ("", []),
     ],
 )
 def test_lists_of_systems(text: str, names: list[str]) -> None:
     assert split_systems(text) == names
 
 
-def test_all_systems_are_known() -> None:
-    assert [system(name).name for name in DEFAULT_SYSTEMS] == ["bm25", "dense", "monobert", "query", "document", "split"]
+def test_the_default_systems_are_known() -> None:
+    assert [System.model_validate(name).name for name in DEFAULT_SYSTEMS] == list(DEFAULT_SYSTEMS)

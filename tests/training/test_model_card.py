@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from tests.conftest import changed_module, make_adapter, make_head, make_ranking
 from xlrank.bases import Base

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from xlrank.experiment.stages import StageProgress
     from xlrank.ranking import Progress
+    from xlrank.retrieval.first_stage import StageProgress
 
-CollectionOption = Annotated[str, typer.Option("--collection", help="mini, or folder:PATH.")]
+CollectionOption = Annotated[str, typer.Option("--collection", help="mini, clef/2003, hc4/fa/test, irds:ID or folder:PATH.")]
 LanguageOption = Annotated[str, typer.Option("--lang", help="Query language, e.g. ky.")]
 DocumentsOption = Annotated[str, typer.Option("--documents", help="Document language, e.g. en.")]
 FieldsOption = Annotated[str, typer.Option("--fields", help="Query text: title, description or title+description.")]

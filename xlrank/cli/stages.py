@@ -1,7 +1,7 @@
 """The stages one by one: ``index``, ``search``, ``rerank``, ``evaluate``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,8 +20,12 @@ from xlrank.cli.console import (
     progress_bars,
 )
 
+if TYPE_CHECKING:
+    from xlrank.evaluation import Comparison
+
 MethodOption = Annotated[
-    Literal["bm25", "dense"], typer.Option("--method", help="bm25 (Lucene) or dense (the base as bi-encoder).")
+    str,
+    typer.Option("--method", help='bm25, psq, dense, fusion, or an expression, e.g. "rrf(dense, bm25s(psq))".'),
 ]
 RunOption = Annotated[Path, typer.Option("--run", help="TREC run file.")]
 
@@ -32,23 +36,18 @@ def index(
     method: MethodOption = "bm25",
     base: BaseOption = "xlrank/e5-small",
 ) -> None:
-    """Build the index of a document language; an index that exists is only named."""
+    """Build what a first stage searches; an index that exists is only named."""
+    from xlrank.bases import Base
     from xlrank.collections import Collection
-    from xlrank.files import cache_folder
+    from xlrank.languages import language_code
+    from xlrank.retrieval.first_stage import Search
+    from xlrank.retrieval.methods import first_stage
 
-    texts = Collection(collection).documents(documents)
-    folder = cache_folder() / "indexes"
+    stage, code = first_stage(method), language_code(documents)
     with progress_bars() as bars:
-        if method == "dense":
-            from xlrank.bases import Base
-            from xlrank.retrieval.dense import DenseRetriever
-
-            path = DenseRetriever(Base(base)).index(texts, folder, bars("embedding documents"))
-        else:
-            from xlrank.retrieval.lucene import LuceneBM25
-
-            path = LuceneBM25(documents).index(texts, folder)
-    typer.echo(f"{len(texts)} documents indexed in {path}")
+        search = Search(Collection(collection), code, code, Base(base), progress=bars)
+        for path in stage.index(search):
+            typer.echo(f"{len(search.documents)} documents indexed in {path}")
 
 
 def search(
@@ -61,28 +60,42 @@ def search(
     depth: Annotated[int, typer.Option(help="Documents a topic.")] = 1000,
     base: BaseOption = "xlrank/e5-small",
 ) -> None:
-    """Search with a first stage: BM25 over translated topics, or dense retrieval over the topics as they are."""
+    """Search with a first stage: lexical over translated or structured queries, dense, or several fused."""
+    from xlrank.bases import Base
     from xlrank.collections import Collection
-    from xlrank.files import cache_folder
     from xlrank.languages import language_code
+    from xlrank.retrieval.first_stage import Search
+    from xlrank.retrieval.methods import first_stage
 
-    source, query_language, document_language = Collection(collection), language_code(lang), language_code(documents)
-    texts, folder = source.documents(document_language), cache_folder() / "indexes"
-    if method == "dense":
-        from xlrank.bases import Base
-        from xlrank.retrieval.dense import DenseRetriever
-
-        retriever = DenseRetriever(Base(base))
-        queries = {topic.id: topic.query(fields) for topic in source.topics(query_language)}
-        with progress_bars() as bars:
-            run = retriever.search(retriever.index(texts, folder, bars("embedding documents")), texts, queries, depth)
-    else:
-        from xlrank.retrieval.lucene import LuceneBM25
-
-        lucene = LuceneBM25(document_language)
-        queries = {topic.id: topic.query(fields) for topic in source.search_topics(query_language, document_language)}
-        run = lucene.search(lucene.index(texts, folder), queries, depth)
+    stage = first_stage(method)
+    with progress_bars() as bars:
+        languages = language_code(lang), language_code(documents)
+        run = stage.run(Search(Collection(collection), *languages, Base(base), fields, depth, progress=bars))
     typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
+
+
+def fuse(
+    run: Annotated[list[Path], typer.Option("--run", help="TREC run file; repeatable.")],
+    out: Annotated[Path, typer.Option(help="TREC run file to write.")],
+    method: Annotated[str, typer.Option(help="rrf, wsum, sum, mnz, mean-rank, isr, anz, max, min or med.")] = "rrf",
+    weights: Annotated[str, typer.Option(help="Of the runs, joined by commas: for rrf, wsum and mean-rank.")] = "",
+    normalisation: Annotated[
+        str, typer.Option(help="min-max, z-score, rank, max, sum, none; where scores are added.")
+    ] = "min-max",
+    k: Annotated[int, typer.Option("-k", help="Of rrf.")] = 60,
+    depth: Annotated[int, typer.Option(help="Documents a topic.")] = 1000,
+) -> None:
+    """Fuse runs, whoever made them, into one."""
+    from xlrank.errors import XlrankError
+    from xlrank.retrieval.fusion import fuse as fused
+    from xlrank.runs import Run
+
+    try:
+        numbers = [float(text) for text in weights.split(",")] if weights else None
+    except ValueError:
+        raise XlrankError(f"--weights {weights}: expected numbers joined by commas, e.g. 0.7,0.3") from None
+    result = fused([Run.read(path) for path in run], method, numbers, depth, k, normalisation)
+    typer.echo(f"{result.name}: {len(result.rankings)} topics in {result.write(out)}")
 
 
 def rerank(
@@ -141,21 +154,46 @@ def evaluate(
     run: Annotated[list[Path], typer.Option("--run", help="TREC run file; repeatable, the first is the baseline of the tests.")],
     collection: CollectionOption = "mini",
     documents: DocumentsOption = "en",
+    metric: Annotated[
+        list[str] | None, typer.Option(help="map, ndcg@10, mrr, recall@100, precision@k, rbp.80, judged@10, bpref …; repeatable.")
+    ] = None,
+    ties: Annotated[Literal["run", "trec_eval"], typer.Option(help="Order of equal scores: the run's, or trec_eval's.")] = "run",
+    missing: Annotated[Literal["zero", "skip"], typer.Option(help="Topics without results: count 0, or are skipped.")] = "zero",
+    method: Annotated[Literal["t-test", "randomisation", "bootstrap"], typer.Option(help="Paired test over topics.")] = "t-test",
+    correction: Annotated[Literal["holm", "bh", "none"], typer.Option(help="Of the tests made.")] = "holm",
+    seed: Annotated[int, typer.Option(help="Of resampling.")] = 13,
 ) -> None:
-    """Measure runs against a collection's judgements, with a paired test against the first."""
+    """Measure runs against a collection's judgements, with paired tests of the first metric against the first run."""
     from xlrank.collections import Collection
-    from xlrank.evaluation import METRICS, compare
+    from xlrank.errors import XlrankError
+    from xlrank.evaluation import METRICS, Tests, compare_all
     from xlrank.evaluation import evaluate as measure
-    from xlrank.evaluation.metrics import mean
+    from xlrank.evaluation.metrics import mean, metric_label
     from xlrank.runs import Run
 
+    names = [str(path) for path in run]
+    if len(set(names)) < len(names):
+        raise XlrankError(f"--run {next(n for n in names if names.count(n) > 1)}: given twice; name each run once")
+    metrics = list(metric or METRICS)
     qrels = Collection(collection).qrels(documents)
-    rows: list[list[str]] = []
-    baseline = None
-    for path in run:
-        values = measure(Run.read(path), qrels)
-        baseline = baseline or values["map"]
-        test = compare(values["map"], baseline) if len(rows) else None
-        p_value = "" if test is None or test.p_value is None else f"{test.p_value:.3f}"
-        rows.append([path.name, *(f"{mean(values[metric]):.3f}" for metric in METRICS), p_value])
-    print_table(["run", *METRICS, "p (MAP, paired)"], rows)
+    values = {name: measure(Run.read(name), qrels, metrics, ties=ties, missing=missing) for name in names}
+    tests = Tests(method=method, correction=correction, baseline=names[0], seed=seed)
+    compared = compare_all(
+        {name: each[metrics[0]] for name, each in values.items()}, tests, topics="shared" if missing == "skip" else "same"
+    )
+    rows = []
+    for name, each in values.items():
+        means = [f"{mean(each[one]):.3f}" for one in metrics]
+        rows.append([Path(name).name, *means, *_against(compared[name])])
+    print_table(["run", *map(metric_label, metrics), "difference", f"p ({correction})", "effect", "W/L/T"], rows)
+    count = len(values[names[0]][metrics[0]])
+    typer.echo(f"{count} topics; {method} on {metric_label(metrics[0])}; equal scores: {ties}; topics without results: {missing}")
+
+
+def _against(test: "Comparison | None") -> list[str]:
+    """Difference, corrected p, effect size and wins against the baseline; nothing for the baseline itself."""
+    if test is None:
+        return [""] * 4
+    p, effect = test.p_corrected, test.effect
+    shown = ["" if p is None else f"{p:.3f}", "" if effect is None else f"{effect:+.2f}"]
+    return [f"{test.difference:+.3f}", *shown, f"{test.wins}/{test.losses}/{test.ties}"]

@@ -1,244 +1,188 @@
-"""An evaluation from collection to leaderboard: first stages, rankers, metrics, paired tests, results folder."""
+"""An experiment from collections to results: first stages, rankers, ensembles, metrics, paired tests, a results folder."""
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import xlrank
-from xlrank.bases import EMBEDDED, Base
-from xlrank.collections import Collection
-from xlrank.composition import Composition
-from xlrank.composition.resolve import STAND_INS, StandInRule
-from xlrank.composition.rules import check_rules
+from xlrank.composition.resolve import STAND_INS
 from xlrank.errors import XlrankError
-from xlrank.evaluation import METRICS
-from xlrank.experiment.stages import StageProgress, Stages
-from xlrank.experiment.systems import DEFAULT_SYSTEMS, FIRST_STAGES, System, system
-from xlrank.files import content_key, make_folder, read_json, write_json
-from xlrank.languages import language_code
-from xlrank.precision import Precision, resolve_precision
+from xlrank.evaluation.published import published_value
+from xlrank.evaluation.significance import Comparison, Tests, compare_families
+from xlrank.experiment.check import Checked, check
+from xlrank.experiment.model import Experiment, System
+from xlrank.experiment.pairs import LanguagePair
+from xlrank.experiment.results import FORMAT, Row, environment, row, write_evidence
+from xlrank.experiment.stages import Stages
+from xlrank.files import make_folder, read_json, write_json
+from xlrank.precision import resolve_precision
+from xlrank.retrieval.first_stage import StageProgress
 from xlrank.runs import Run
 
 RESULTS = "results.json"
-BASELINE = "dense"
+
+Runs = dict[tuple[str, str], Run]
+"""By system name and pair."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to evaluate.
+def run_experiment(
+    experiment: Experiment, out: Path, progress: StageProgress, *, checked: Checked | None = None, command: str = ""
+) -> dict[str, Any]:
+    """Run an experiment into the folder ``out`` and return what its ``results.json`` holds.
 
-    Attributes:
-        collection: any collection id.
-        languages: query languages; empty means every one that the collection has topics in.
-        documents: document language.
-        fields: query fields, ``title``, ``description`` or ``title+description``.
-        systems: names or expressions; empty means all that the collection has data for.
-        first_stage: whose candidates the rankers re-order, ``dense`` or ``bm25``.
-        depth: how many candidates.
-        base: the encoder.
-        precision: of the rankers.
-        modules: folders or ids by the name they stand for in compositions.
-        stand_in: what a language without a module gets, ``nearest`` or ``average`` (:mod:`xlrank.composition.resolve`).
-        reference: whether rankers repeat the original code's quirks.
-    """
+    Finished stages are taken from ``out`` while nothing they depend on has changed; interrupted ones continue.
 
-    collection: str = "mini"
-    languages: tuple[str, ...] = ()
-    documents: str = "en"
-    fields: str = "title+description"
-    systems: tuple[str, ...] = ()
-    first_stage: str = BASELINE
-    depth: int = 100
-    base: str = EMBEDDED
-    precision: Precision = "auto"
-    modules: Mapping[str, str] = field(default_factory=dict)
-    stand_in: StandInRule = "nearest"
-    reference: bool = False
-
-
-def run_plan(plan: Plan, out: Path, progress: StageProgress) -> dict[str, Any]:
-    """Run a plan into the folder ``out`` and return what its ``results.json`` holds.
-
-    Finished stages are taken from ``out`` while nothing they depend on has changed.
+    Args:
+        experiment: what to do.
+        out: results folder.
+        progress: told what goes on.
+        checked: what :func:`~xlrank.experiment.check.check` has made of it, if that was called before.
+        command: noted in the results.
 
     Raises:
-        XlrankError: anything is wrong with the plan or the data; everything that can be is checked before work starts.
+        XlrankError: anything is wrong with the experiment or the data; everything that can be is checked before work starts.
     """
-    collection, languages, systems = _checked(plan)
-    stages = Stages(
-        collection,
-        language_code(plan.documents),
-        Base(plan.base),
-        out,
-        plan.fields,
-        plan.depth,
-        plan.precision,
-        progress,
-        plan.reference,
-    )
-    systems, notes = _possible(plan, systems, stages, languages)
-    compositions = _compositions(plan, systems, stages, languages)
-    qrels = collection.qrels(stages.document_language)
+    checked = checked or check(experiment)
     known = _known_rows(out)
     make_folder(out)
-    rows = []
-    for language in languages:
-        runs = _runs(plan, systems, stages, language, compositions)
-        rows += _rows(runs, stages, language, qrels, known, compositions)
-    stand_ins = {stand_in for composition in compositions.values() for stand_in in composition.stand_ins()}
-    notes += [f"{s}: no module for {s.name}, {STAND_INS[plan.stand_in]}" for s in sorted(stand_ins, key=str)]
-    results = {
-        "xlrank": xlrank.__version__,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "collection": collection.id,
-        "documents": stages.document_language,
-        "fields": plan.fields,
-        "depth": plan.depth,
-        "first_stage": plan.first_stage,
-        "base": plan.base,
-        "precision": resolve_precision(plan.precision),
-        "baseline": _baseline(systems),
-        "metrics": list(METRICS),
-        "rows": rows,
-        "notes": notes,
-    }
+    budget, settings = experiment.budget, (experiment.depth, experiment.precision)
+    stages = Stages(checked.base, out, *settings, progress, experiment.reference, budget.latency_topics)
+    ends = monotonic() + 60 * budget.minutes if budget.minutes else None
+    rows: list[Row] = []
+    runs: Runs = {}
+    notes = list(checked.notes)
+    for pair in checked.pairs:
+        for system in checked.systems(pair):
+            if ends is not None and monotonic() > ends:
+                notes.append(f"{pair} {system.name}: not made, the budget of {budget.minutes:g} minutes was used up")
+                continue
+            rows.append(_row(checked, stages, system, pair, runs, known))
+    if not rows:
+        raise XlrankError(f"experiment {experiment.name!r}: there is no system on any pair; nothing can be evaluated")
+    write_evidence(out, checked.pairs, runs)
+    _compare(experiment, rows, runs, checked.pairs)
+    results = _results(experiment, rows, [*notes, *_stand_ins(checked)], command)
     write_json(out / RESULTS, results)
     return results
 
 
-def _checked(plan: Plan) -> tuple[Collection, list[str], list[System]]:
-    collection = Collection(plan.collection)
-    languages = list(dict.fromkeys(language_code(language) for language in plan.languages)) or collection.query_languages
-    if plan.first_stage not in FIRST_STAGES:
-        raise XlrankError(f"first stage {plan.first_stage!r}: expected one of {', '.join(FIRST_STAGES)}")
-    if not set(plan.fields.split("+")) <= {"title", "description"}:
-        raise XlrankError(f"fields {plan.fields!r}: expected title, description or title+description")
-    resolve_precision(plan.precision)
-    if plan.depth < 1:
-        raise XlrankError(f"depth {plan.depth}: expected at least 1")
-    systems = list(dict.fromkeys(system(name) for name in plan.systems or DEFAULT_SYSTEMS))
-    document_language = language_code(plan.documents)
-    collection.documents(document_language)
-    for language in languages:
-        for topic in collection.topics(language):
-            if not topic.query(plan.fields):
-                raise XlrankError(
-                    f"topic {topic.id!r} ({language}) has no {plan.fields}; choose other fields or complete the topics"
-                )
-    return collection, languages, systems
+def baseline_of(experiment: Experiment) -> str | None:
+    """The system that the others are compared with: as wished, else the first stage, else the first system."""
+    if experiment.tests.baseline:
+        return experiment.tests.baseline
+    stages = [system.name for system in experiment.systems if system.retrieve in ("first", experiment.first_stage)]
+    return next(iter([*stages, *(system.name for system in experiment.systems)]), None)
 
 
-def _possible(plan: Plan, systems: list[System], stages: Stages, languages: list[str]) -> tuple[list[System], list[str]]:
-    """Drop BM25 where nothing is translated, unless it was asked for: then say what is missing."""
-    wanted = any(s.name == "bm25" for s in systems) or plan.first_stage == "bm25"
+def _row(checked: Checked, stages: Stages, system: System, pair: LanguagePair, runs: Runs, known: dict[str, Row]) -> Row:
+    """One system on one pair: its run, and what is measured of it."""
+    name = str(pair)
+    composition = checked.compositions.get((system.name, name))
+    candidates: Path | None = None
+    if system.ensemble:
+        members = {member: _member(checked, stages, member, pair, runs) for member in system.ensemble}
+        run = stages.fused(system.name, members, pair)
+    elif composition is not None:
+        found = stages.retrieved(str(pair.stage), pair.stage, pair)
+        candidates = stages.run_path(str(pair.stage), pair).relative_to(stages.out)
+        run = stages.reranked(system.name, composition, found, pair)
+    else:
+        stage = checked.stage(system, pair)
+        # Under its expression, so that the candidates and a system that is the same first stage share one file.
+        run = stages.retrieved(str(stage), stage, pair)
+    runs[system.name, name] = run
+    path = stages.run_path(system.name if system.ensemble or composition is not None else str(checked.stage(system, pair)), pair)
+    return row(checked.experiment, system, pair, run, (path.relative_to(stages.out), candidates), composition, known)
+
+
+def _member(checked: Checked, stages: Stages, name: str, pair: LanguagePair, runs: Runs) -> Run:
+    if (name, str(pair)) in runs:
+        return runs[name, str(pair)]
+    if name == "first":
+        return stages.retrieved(str(pair.stage), pair.stage, pair)
+    raise XlrankError(f"{pair}: the ensemble's member {name!r} is not evaluated on this pair")
+
+
+def _compare(experiment: Experiment, rows: list[Row], runs: Runs, pairs: Iterable[LanguagePair]) -> None:
+    """Fill in each row's test against the baseline on the first metric, and what was published of it."""
+    baseline, metric = baseline_of(experiment), experiment.metrics[0]
+    tests = Tests(**experiment.tests.model_dump(exclude={"baseline"}), baseline=baseline)
+    families: dict[str, dict[str, Any]] = {}
+    for each in rows:
+        families.setdefault(_pair_name(each), {})[each["system"]] = each["per_topic"][metric]
+    compared = compare_families(families, tests, topics="shared" if experiment.missing == "skip" else "same")
+    judged = {f"{pair.collection.source.id} {pair.query}-{pair.document}": pair.qrels for pair in pairs}
+    for each in rows:
+        comparison = compared[_pair_name(each)][each["system"]]
+        each["comparison"] = None if comparison is None else {"baseline": baseline} | _plain(comparison)
+        if experiment.published:
+            each["published"] = published_value(experiment.published, each)
+        if experiment.reference and baseline and each["system"] != baseline:
+            each["reference_comparison"] = _original(runs, each, baseline, judged[_pair_name(each)])
+
+
+def _plain(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as JSON has it."""
+    return asdict(comparison) | {"interval": list(comparison.interval) if comparison.interval else None}
+
+
+def _original(runs: Runs, each: Row, baseline: str, qrels: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    from xlrank.evaluation.reference import original_test
+
+    name = _pair_name(each)
+    other = runs.get((baseline, name))
+    if other is None:
+        return None
+    return {"baseline": baseline} | original_test(runs[each["system"], name], other, qrels)
+
+
+def _pair_name(each: Row) -> str:
+    return f"{each['collection']} {each['language']}-{each['documents']}"
+
+
+def _results(experiment: Experiment, rows: list[Row], notes: list[str], command: str) -> dict[str, Any]:
+    tests = experiment.tests.model_dump(mode="json") | {"baseline": baseline_of(experiment)}
+    return {
+        "format": FORMAT,
+        "xlrank": xlrank.__version__,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "name": experiment.name,
+        "title": experiment.title,
+        "experiment": experiment.plain(),
+        "command": command,
+        "environment": environment(),
+        "precision": resolve_precision(experiment.precision),
+        "metrics": list(experiment.metrics),
+        "tests": tests,
+        "treatment": {"topics_without_results": experiment.missing, "ties": experiment.ties},
+        "rows": rows,
+        "notes": notes,
+    }
+
+
+def _stand_ins(checked: Checked) -> list[str]:
+    found = {stand_in for composition in checked.compositions.values() for stand_in in composition.stand_ins()}
+    rule = STAND_INS[checked.experiment.stand_in]
+    return [f"{stand_in}: no module for {stand_in.name}, {rule}" for stand_in in sorted(found, key=str)]
+
+
+def _known_rows(out: Path) -> dict[str, Row]:
+    """Rows of an earlier run by key: their figures need not be computed again.
+
+    Raises:
+        XlrankError: the folder was written by a newer xlrank.
+    """
     try:
-        for language in languages if wanted else []:
-            stages.collection.search_topics(language, stages.document_language)
-    except XlrankError as error:
-        if "bm25" in (*plan.systems, plan.first_stage):
-            raise
-        return [s for s in systems if s.name != "bm25"], [f"bm25 left out: {error}"]
-    return systems, []
-
-
-def _compositions(plan: Plan, systems: list[System], stages: Stages, languages: list[str]) -> dict[tuple[str, str], Composition]:
-    """The composition of every ranker and language, modules loaded and held against the base, before anything runs."""
-    result = {}
-    for language in languages:
-        for ranker in (s for s in systems if s.template is not None):
-            composition = ranker.composition(language, stages.document_language, plan.modules, plan.stand_in)
-            check_rules(composition, reference=plan.reference)
-            for leaf in composition.leaves():
-                leaf.loaded().check_base(stages.base)
-            result[ranker.name, language] = composition
-    return result
-
-
-def _runs(
-    plan: Plan, systems: list[System], stages: Stages, language: str, compositions: Mapping[tuple[str, str], Composition]
-) -> list[tuple[System, Run]]:
-    candidates = stages.first_stage(plan.first_stage, language)
-    runs = []
-    for wanted in systems:
-        if wanted.template is not None:
-            run = stages.reranked(wanted.name, language, compositions[wanted.name, language], candidates)
-        elif wanted.name == plan.first_stage:
-            run = candidates
-        else:
-            run = stages.first_stage(wanted.name, language)
-        runs.append((wanted, run))
-    return runs
-
-
-def _rows(
-    runs: list[tuple[System, Run]],
-    stages: Stages,
-    language: str,
-    qrels: Mapping[str, Mapping[str, int]],
-    known: Mapping[str, dict[str, Any]],
-    compositions: Mapping[tuple[str, str], Composition],
-) -> list[dict[str, Any]]:
-    judged = content_key(qrels, METRICS)
-    rows = []
-    for wanted, run in runs:
-        key = content_key(run.metadata["key"], judged)
-        values = known.get(key) or _measure(run, qrels)
-        composition = compositions.get((wanted.name, language))
-        seconds, resumed = float(run.metadata["seconds"]), run.metadata.get("resumed", False)
-        pairs = sum(min(stages.depth, len(ranking)) for ranking in run.rankings.values())
-        rows.append(
-            {
-                "system": wanted.name,
-                "label": wanted.label,
-                "composition": str(composition) if composition else None,
-                "modules": {str(leaf): leaf.loaded().digest for leaf in composition.leaves()} if composition else {},
-                "language": language,
-                "documents": stages.document_language,
-                "metrics": values["metrics"],
-                "per_topic": values["per_topic"],
-                "comparison": None,
-                "seconds": seconds,
-                "pairs_per_second": None if composition is None or resumed or not seconds else round(pairs / seconds, 1),
-                "run": str(stages.run_path(wanted.name, language).relative_to(stages.out)),
-                "key": key,
-                "note": "",
-            }
-        )
-    _compare(rows, _baseline([wanted for wanted, _ in runs]))
-    return rows
-
-
-def _measure(run: Run, qrels: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    from xlrank.evaluation.metrics import evaluate, mean
-
-    per_topic = evaluate(run, qrels)
-    return {"metrics": {metric: mean(values) for metric, values in per_topic.items()}, "per_topic": per_topic}
-
-
-def _compare(rows: list[dict[str, Any]], baseline: str | None) -> None:
-    """Fill in each row's paired test against the baseline on average precision, Holm-corrected over the language's systems."""
-    reference = next((row for row in rows if row["system"] == baseline), None)
-    if reference is None or all(row is reference for row in rows):
-        return
-    from xlrank.evaluation.significance import compare, holm
-
-    others = [row for row in rows if row is not reference]
-    tests = {row["system"]: compare(row["per_topic"]["map"], reference["per_topic"]["map"]) for row in others}
-    corrected = holm({name: test.p_value for name, test in tests.items()})
-    for row in others:
-        row["comparison"] = vars(tests[row["system"]]) | {"p_holm": corrected[row["system"]]}
-
-
-def _baseline(systems: list[System]) -> str | None:
-    names = [s.name for s in systems]
-    return next((name for name in (BASELINE, "bm25") if name in names), names[0] if names else None)
-
-
-def _known_rows(out: Path) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier run by key: their metrics need not be computed again."""
-    try:
-        return {row["key"]: row for row in read_json(out / RESULTS)["rows"]}
-    except (XlrankError, KeyError, TypeError):
+        results = read_json(out / RESULTS)
+        newer = results.get("format", 1) > FORMAT
+        rows = {each["key"]: each for each in results["rows"] if "intervals" in each}
+    except (XlrankError, KeyError, TypeError, AttributeError):
         return {}
+    if newer:
+        raise XlrankError(
+            f"{out / RESULTS}: was written by a newer xlrank ({results.get('xlrank')}); choose another folder, or upgrade"
+        )
+    return rows

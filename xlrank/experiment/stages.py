@@ -1,88 +1,73 @@
-"""The stages of an evaluation as cached runs: a run file is re-used while nothing that it depends on has changed."""
+"""The stages of an experiment as cached runs: a run file is re-used while nothing that it depends on has changed."""
 
+import fcntl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import xlrank
 from xlrank.bases import Base
-from xlrank.collections import Collection
 from xlrank.composition import Composition
 from xlrank.errors import XlrankError
-from xlrank.files import cache_folder, content_key
+from xlrank.experiment.cost import measured, query_latency, summary
+from xlrank.experiment.pairs import LanguagePair
+from xlrank.files import content_key
 from xlrank.precision import Precision, resolve_precision
-from xlrank.ranking import Journal, Progress, Ranker
-from xlrank.retrieval.dense import DenseRetriever
-from xlrank.retrieval.lucene import LuceneBM25
+from xlrank.ranking import Journal, Ranker
+from xlrank.retrieval.first_stage import FirstStage, StageProgress
+from xlrank.retrieval.fusion import fuse
 from xlrank.runs import Run
-
-RETRIEVED = 1000
-"""Documents that a first stage returns for a topic."""
-
-StageProgress = Callable[[str], Progress]
-"""Called with a stage's description; gives the function to report its progress to."""
 
 
 @dataclass
 class Stages:
-    """Computes the runs of one collection and document language into ``out/runs``, or takes them from there.
+    """Computes runs into ``out/runs``, or takes them from there.
+
+    Several processes may work on one folder: each run is made by one of them, the others wait for it.
 
     Attributes:
-        collection: topics, documents, judgements.
-        document_language: of the documents searched.
         base: the encoder of dense retrieval and of every ranker.
         out: results folder.
-        fields: query fields.
         depth: candidates a ranker re-orders for each topic.
         precision: of the rankers.
         progress: told what goes on.
         reference: whether rankers repeat the original code's quirks.
+        latency_topics: topics that are ranked one by one to measure milliseconds a query.
     """
 
-    collection: Collection
-    document_language: str
     base: Base
     out: Path
-    fields: str
     depth: int
     precision: Precision
     progress: StageProgress
     reference: bool = False
+    latency_topics: int = 0
 
     def __post_init__(self) -> None:
         # Compositions that do not change with the query's language are re-used; the others may go, they take memory.
         settings = {"precision": self.precision, "reference": self.reference}
         self._ranker = lru_cache(maxsize=4)(lambda composition: Ranker(self.base, composition, **settings))  # type: ignore[arg-type]
+        self._held: dict[Path, Run] = {}
 
-    @cached_property
-    def _texts(self) -> str:
-        return self.collection.documents(self.document_language).digest
+    def retrieved(self, name: str, stage: FirstStage, pair: LanguagePair) -> Run:
+        """The run of a first stage."""
+        search = pair.search(self.base, self.progress)
+        return self._cached(name, pair, [stage.identity(search)], lambda _key: stage.run(search))
 
-    def first_stage(self, name: str, language: str) -> Run:
-        """The run of ``bm25`` or ``dense`` for one query language."""
-        translated = name == "bm25"
-        topics = (
-            self.collection.search_topics(language, self.document_language) if translated else self.collection.topics(language)
-        )
-        queries = {topic.id: topic.query(self.fields) for topic in topics}
-        settings: list[Any] = [name, self._texts, queries, RETRIEVED]
-        if name == "dense":
-            settings.append([self.base.fingerprint, resolve_precision("auto")])
-        make = self._dense if name == "dense" else self._bm25
-        return self._cached(name, language, settings, lambda _key: make(queries))
-
-    def reranked(self, name: str, language: str, composition: Composition, candidates: Run) -> Run:
+    def reranked(self, name: str, composition: Composition, candidates: Run, pair: LanguagePair) -> Run:
         """The candidates re-ordered by a composed ranker; an interrupted call continues from its journal."""
         digests = [(str(composition), leaf.loaded().digest) for leaf in composition.leaves()]
-        queries = {topic.id: topic.query(self.fields) for topic in self.collection.topics(language)}
+        found = candidates.top(self.depth)
+        documents = pair.collection.documents(pair.document)
         settings = [
             self.base.fingerprint,
             digests,
-            queries,
-            self._texts,
+            pair.ranked_queries,
+            documents.digest,
             self.depth,
             resolve_precision(self.precision),
             candidates.scores(),
@@ -95,66 +80,101 @@ class Stages:
             resumed = bool(journal.done)
             run = ranker.rerank(
                 candidates,
-                self.collection,
-                query_language=language,
-                document_language=self.document_language,
-                fields=self.fields,
+                pair.collection,
+                query_language=pair.ranked_language,
+                document_language=pair.document,
+                queries=pair.ranked_queries,
                 depth=self.depth,
                 journal=journal,
-                progress=self.progress(f"{language}-{self.document_language} {name}"),
+                progress=self.progress(f"{pair} {name}"),
             )
-            return Run(run.name, run.rankings, {"resumed": resumed})
+            count = sum(map(len, found.rankings.values()))
+            costs = {"pairs": count, "resumed": resumed, "ms_per_query": self._latency(ranker, found, pair)}
+            return Run(
+                run.name, run.rankings, {"cost": costs, "candidates": str(candidates.metadata.get("key", candidates.name))}
+            )
 
-        return self._cached(name, language, settings, make)
+        return self._cached(name, pair, settings, make)
 
-    def run_path(self, name: str, language: str) -> Path:
+    def fused(self, name: str, runs: Mapping[str, Run], pair: LanguagePair) -> Run:
+        """An ensemble by the average of ranks, over the documents that any of the runs has (the paper's ENS)."""
+        keys = [run.metadata.get("key") or run.scores() for run in runs.values()]
+        make = lambda _key: fuse(list(runs.values()), "mean-rank")  # noqa: E731
+        return self._cached(name, pair, ["ensemble", keys], make)
+
+    def run_path(self, name: str, pair: LanguagePair) -> Path:
         """Where a system's run is kept."""
         safe = "".join(character if character.isalnum() or character in "-+.~" else "_" for character in name)
-        return self.out / "runs" / f"{language}-{self.document_language}.{safe}.trec"
+        return self.out / "runs" / pair.folder / f"{pair.query}-{pair.document}.{safe}.trec"
+
+    def _latency(self, ranker: Ranker, candidates: Run, pair: LanguagePair) -> dict[str, float] | None:
+        """Milliseconds to re-order one topic's candidates: warm, one topic at a time."""
+        topics = list(candidates.rankings)[: self.latency_topics + 1]
+        if not self.latency_topics or len(topics) < 2:
+            return None
+        wanted = {document for topic in topics for document, _ in candidates.rankings[topic]}
+        documents = pair.collection.documents(pair.document).fetch(wanted)
+        languages = (pair.ranked_language, pair.document)
+        found = []
+        for topic in topics:
+            pairs = [(pair.ranked_queries[topic], documents[document].full_text) for document, _ in candidates.rankings[topic]]
+            found.append(query_latency(lambda pairs=pairs: ranker.score(pairs, languages=languages)))  # type: ignore[misc]
+        return summary(found[1:])  # the first one warms up
 
     def _journal_path(self, key: str) -> Path:
         return self.out / ".journal" / f"{key}.jsonl"
 
-    def _dense(self, queries: Mapping[str, str]) -> Run:
-        documents = self.collection.documents(self.document_language)
-        retriever = DenseRetriever(self.base)
-        index = retriever.index(
-            documents, cache_folder() / "indexes", self.progress(f"{self.document_language} embedding documents")
-        )
-        return retriever.search(index, documents, queries, RETRIEVED)
-
-    def _bm25(self, queries: Mapping[str, str]) -> Run:
-        done = self.progress(f"{self.document_language} BM25 (Lucene)")
-        lucene = LuceneBM25(self.document_language)
-        index = lucene.index(self.collection.documents(self.document_language), cache_folder() / "indexes")
-        run = lucene.search(index, queries, RETRIEVED)
-        done(len(queries), len(queries))
-        return run
-
-    def _cached(self, name: str, language: str, settings: list[Any], make: Callable[[str], Run]) -> Run:
-        path = self.run_path(name, language)
+    def _cached(self, name: str, pair: LanguagePair, settings: list[Any], make: Callable[[str], Run]) -> Run:
+        path = self.run_path(name, pair)
         key = content_key(xlrank.__version__, settings)
-        if path.is_file():
-            try:
-                old = Run.read(path)
-            except XlrankError:
-                old = None  # a damaged file is made anew
-            if old is not None and old.metadata.get("key") == key:
-                return old
-        started = time.monotonic()
-        run = make(key)
+        with _locked(path):
+            held = self._held.get(path) or _read(path)
+            if held is None or held.metadata.get("key") != key:
+                held = self._made(name, pair, key, make)
+                held.write(path)
+                self._journal_path(key).unlink(missing_ok=True)
+        self._held[path] = held
+        return held
+
+    def _made(self, name: str, pair: LanguagePair, key: str, make: Callable[[str], Run]) -> Run:
+        started = time.time()
+        with measured() as meter:
+            run = make(key)
+        costs = {"seconds": round(meter.seconds, 2), "peak_memory_mb": meter.peak_memory_mb, **run.metadata.get("cost", {})}
         metadata = {
             "key": key,
-            "seconds": round(time.monotonic() - started, 2),
+            "cost": costs,
             "platform.software": f"xlrank {xlrank.__version__}",
-            "data.test_collection": f"{self.collection.id} {language}-{self.document_language}",
+            "data.test_collection": str(pair),
             "method": name,
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "precision": resolve_precision(self.precision),
             "depth": self.depth,
-            "fields": self.fields,
+            "fields": pair.fields,
             "reference": self.reference,
         }
-        run = Run(name, run.rankings, {**run.metadata, **metadata})
-        run.write(path)
-        self._journal_path(key).unlink(missing_ok=True)
-        return run
+        return Run(name, run.rankings, {**run.metadata, **metadata})
+
+
+def _read(path: Path) -> Run | None:
+    """A run that is there and whole; a damaged one is made anew."""
+    if not path.is_file():
+        return None
+    try:
+        return Run.read(path)
+    except XlrankError:
+        return None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a run's lock: another process that wants the same run waits. The system lets go of it when a process dies."""
+    lock = path.parent.parent.parent / ".locks" / f"{path.parent.name}.{path.name}"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("a", encoding="ascii")
+    except OSError as error:
+        raise XlrankError(f"{lock}: cannot be written ({error.strerror}); check permissions and space") from None
+    with stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

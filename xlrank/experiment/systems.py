@@ -1,69 +1,55 @@
-"""The systems of an evaluation: first stages, and rankers by the composition they apply."""
+"""The systems that have a name of their own, and expressions for all others."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from typing import Any
 
-from xlrank.composition import Composition, parse
-from xlrank.composition.resolve import StandInRule, resolver
 from xlrank.errors import XlrankError
 
-FIRST_STAGES = {"bm25": "translated query + BM25", "dense": "dense retrieval"}
-RANKERS = {
-    "monobert": ("monoBERT", "monobert"),
-    "query": ("RA + LA^Query", "query+rank"),
-    "document": ("RA + LA^Doc", "document+rank"),
-    "split": ("RA + LA^Split", "split(query,document)+rank"),
+KNOWN: dict[str, dict[str, str]] = {
+    "bm25": {"label": "translated query + BM25", "retrieve": "bm25"},
+    "psq": {"label": "PSQ + BM25", "retrieve": "bm25(psq)"},
+    "dense": {"label": "dense retrieval", "retrieve": "dense"},
+    "fusion": {"label": "dense and PSQ, fused", "retrieve": "rrf(dense, bm25(psq))"},
+    "first": {"label": "first stage", "retrieve": "first"},
+    "monobert": {"label": "monoBERT", "compose": "monobert"},
+    "query": {"label": "RA + LA^Query", "compose": "query+rank"},
+    "document": {"label": "RA + LA^Doc", "compose": "document+rank"},
+    "split": {"label": "RA + LA^Split", "compose": "split(query,document)+rank"},
 }
-DEFAULT_SYSTEMS = (*FIRST_STAGES, *RANKERS)
+"""Fields of a :class:`~xlrank.experiment.model.System` by its name."""
+
+DEFAULT_SYSTEMS = ("bm25", "dense", "monobert", "query", "document", "split")
+ENSEMBLE = re.compile(r"ens\((?P<names>.+)\)")
 
 
-@dataclass(frozen=True)
-class System:
-    """One row of a leaderboard before it is measured.
-
-    Attributes:
-        name: what the user wrote: ``dense``, ``split``, or an expression.
-        label: how the paper calls it.
-        template: the composition's expression with ``query`` and ``document`` in it; None for a first stage.
-    """
-
-    name: str
-    label: str
-    template: str | None = None
-
-    def composition(
-        self,
-        query: str,
-        document: str,
-        modules: Mapping[str, str | Path] | None = None,
-        stand_in: StandInRule = "nearest",
-    ) -> Composition:
-        """The composition for a language pair, modules loaded.
-
-        Raises:
-            XlrankError: it is a first stage, or a module is missing.
-        """
-        if self.template is None:
-            raise XlrankError(f"system {self.name!r} is a first stage and has no composition")
-        return parse(self.template).resolve(resolver(query, document, modules, stand_in=stand_in))
-
-
-def system(name: str) -> System:
-    """A system by name or composition expression.
+def system_named(text: str) -> dict[str, Any]:
+    """The fields of a system from its name, from ``ens(SYSTEM, …)``, or from a composition or first-stage expression.
 
     Raises:
-        XlrankError: neither.
+        ValueError: the text is neither.
     """
-    name = name.strip()
-    if name in FIRST_STAGES:
-        return System(name, FIRST_STAGES[name])
-    if name in RANKERS:
-        return System(name, *RANKERS[name])
+    from xlrank.composition import parse
+    from xlrank.retrieval.expression import parse_call
+    from xlrank.retrieval.methods import ALIASES, METHODS
+
+    name = text.strip()
+    if name in KNOWN:
+        return {"name": name, **KNOWN[name]}
+    if found := ENSEMBLE.fullmatch(name):
+        names = tuple(split_systems(found["names"]))
+        return {"name": name, "ensemble": ("first", *names) if len(names) == 1 else names}
     try:
-        return System(str(parse(name)), str(parse(name)), str(parse(name)))
+        call = parse_call(name)
+        if call.name in METHODS or call.name in ALIASES:
+            return {"name": str(call), "retrieve": str(call)}
+    except XlrankError:
+        pass  # compositions have signs of their own
+    try:
+        expression = str(parse(name))
     except XlrankError as error:
-        raise XlrankError(f"system {name!r}: not one of {', '.join(DEFAULT_SYSTEMS)}, nor an expression ({error})") from None
+        known = ", ".join(KNOWN)
+        raise ValueError(f"system {text!r}: not one of {known}, nor an expression ({error})") from None
+    return {"name": expression, "compose": expression}
 
 
 def split_systems(text: str) -> list[str]:

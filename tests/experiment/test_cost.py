@@ -1,0 +1,34 @@
+"""Time, memory and latency of a block of work."""
+
+import time
+
+import numpy as np
+import pytest
+
+from xlrank.experiment.cost import measured, query_latency, summary
+
+
+def test_seconds_and_the_peak_of_a_block_alone() -> None:
+    def peak(megabytes: int) -> float:
+        with measured() as meter:
+            held = np.ones(megabytes * 2**17)
+            time.sleep(0.02)
+            del held
+        assert 0.02 <= meter.seconds < 5
+        assert meter.peak_memory_mb is not None
+        return meter.peak_memory_mb
+
+    low, high, again = peak(1), peak(200), peak(1)
+    assert high - low > 150
+    assert high - again > 150, "the peak of an earlier block counts no longer"
+
+
+def test_latency_is_in_milliseconds() -> None:
+    assert 10 <= query_latency(lambda: time.sleep(0.01)) < 500
+
+
+def test_median_and_95th_percentile() -> None:
+    assert summary([]) is None
+    assert summary([5.0]) == {"median": 5.0, "p95": 5.0}
+    found = summary([float(i) for i in range(1, 102)])
+    assert found == {"median": 51.0, "p95": pytest.approx(np.quantile(range(1, 102), 0.95))}

@@ -1,0 +1,96 @@
+"""What a system costs: seconds, pairs a second, milliseconds a query, peak memory. Measured while it works, kept in its run."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MIB = 2**20
+
+
+@dataclass
+class Meter:
+    """Time and peak memory of a block of work.
+
+    Attributes:
+        seconds: wall time.
+        peak_memory_mb: the most memory that the process held meanwhile, in MiB (of a GPU, if there is one, what torch held
+            there); None where the system does not tell.
+    """
+
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+
+
+@contextmanager
+def measured() -> Iterator[Meter]:
+    """Measure a block; the result is complete behind it."""
+    meter, started = Meter(), time.monotonic()
+    _reset_peak()
+    try:
+        yield meter
+    finally:
+        meter.seconds, meter.peak_memory_mb = time.monotonic() - started, _peak()
+
+
+def query_latency(rank: Callable[[], Any], times: int = 1) -> float:
+    """Milliseconds that one call takes, the GPU's work included; the fastest of ``times``."""
+    found = []
+    for _ in range(times):
+        synchronise()
+        started = time.perf_counter()
+        rank()
+        synchronise()
+        found.append(1000 * (time.perf_counter() - started))
+    return min(found)
+
+
+def summary(milliseconds: list[float]) -> dict[str, float] | None:
+    """Median and 95th percentile; None of nothing."""
+    if not milliseconds:
+        return None
+    ordered = sorted(milliseconds)
+    place = 0.95 * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    p95 = ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    return {"median": round(statistics.median(ordered), 3), "p95": round(p95, 3)}
+
+
+def synchronise() -> None:
+    """Wait for the GPU, if one is used; otherwise its work would be counted with whatever comes next."""
+    torch = _torch()
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _torch() -> Any:  # noqa: ANN401 - the module, if it has been imported
+    import sys
+
+    return sys.modules.get("torch")
+
+
+def _reset_peak() -> None:
+    torch = _torch()
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        # Linux forgets the peak of a process that writes 5 here (proc(5)).
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        pass
+
+
+def _peak() -> float | None:
+    torch = _torch()
+    if torch is not None and torch.cuda.is_available():
+        return round(float(torch.cuda.max_memory_allocated()) / MIB, 1)
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    kilobytes = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), None)
+    return round(int(kilobytes) / 1024, 1) if kilobytes else None

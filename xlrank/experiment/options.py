@@ -1,0 +1,70 @@
+"""An experiment from a command line's options: one collection, one document language, systems by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from xlrank.collections import Collection
+from xlrank.errors import XlrankError
+from xlrank.experiment.model import Experiment
+from xlrank.experiment.systems import DEFAULT_SYSTEMS, split_systems, system_named
+from xlrank.languages import language_code
+
+
+def experiment_of(
+    *,
+    collection: str = "mini",
+    languages: Sequence[str] = (),
+    documents: str = "en",
+    systems: str | Sequence[str] = (),
+    modules: Mapping[str, str] | None = None,
+    **settings: Any,  # noqa: ANN401 - fields of an experiment
+) -> Experiment:
+    """An experiment on one collection.
+
+    Args:
+        collection: its id.
+        languages: query languages; empty: all that it has topics in.
+        documents: document language.
+        systems: names or expressions, as a list or joined by commas; empty: those of ``make eval``, with structured queries
+            in the place of translated ones where the collection has no translations.
+        modules: folders or ids by the name they stand for.
+        settings: further fields of an :class:`~xlrank.experiment.model.Experiment`.
+
+    Raises:
+        XlrankError: a value is none that the field can have.
+    """
+    source, code = Collection(collection), language_code(documents)
+    codes = [language_code(language) for language in languages] or source.query_languages
+    named = split_systems(systems) if isinstance(systems, str) else list(systems)
+    name = "".join(c if c.isalnum() else "-" for c in collection).strip("-")
+    try:
+        distinct = _distinct(named or _defaults(source, codes, code))
+    except ValueError as error:
+        raise XlrankError(str(error)) from None
+    values = {
+        "name": f"{name}-{code}",
+        "collections": [{"id": collection, "pairs": [f"{query}-{code}" for query in dict.fromkeys(codes)]}],
+        "systems": distinct,
+        "modules": dict(modules or {}),
+        **settings,
+    }
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+        text = str(first["msg"]).removeprefix("Value error, ")
+        raise XlrankError(f"{place}: {text[:1].lower() + text[1:]}" if place != "systems" else text) from None
+
+
+def _distinct(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Systems that may have been given twice, each once."""
+    found = [system_named(name) for name in names]
+    return list({system["name"]: system for system in found}.values())
+
+
+def _defaults(source: Collection, codes: Sequence[str], document: str) -> list[str]:
+    translated = all(code == document or source.translations(code, document) is not None for code in codes)
+    return [name if name != "bm25" or translated else "psq" for name in DEFAULT_SYSTEMS]

@@ -1,0 +1,130 @@
+"""What all plots share: colours that a page can replace by its own, and drawing to SVG and PNG."""
+
+import io
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from xlrank.report.board import Board, Entry, Pair
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, LINE, PAPER = "#1f2328", "#d8dee4", "#fefefe"
+"""Text, grid and background: colours that nothing else in the drawing has, so that a page can put its own in their place."""
+
+# Okabe and Ito's colours, told apart by colour-blind readers and on light and dark ground; more systems begin again, hatched.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c")
+HATCHES = ("", "///", "...", "xxx")
+MARKERS = "osD^vP*X"
+MOST_SYSTEMS = 8
+"""Systems that one plot can show; of more the best ones are shown, and the baseline."""
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 10,
+    "hatch.linewidth": 0.6,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.5,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot, drawn.
+
+    Attributes:
+        name: of its files, without an end.
+        title: heading.
+        caption: what is to be known to read it.
+        svg: text; text in it stays text.
+        png: 144 dots per inch.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    png: bytes
+
+
+def drawn(name: str, make: "Callable[[Board], tuple[Figure, str, str] | None]", board: Board) -> Plot | None:
+    """Draw the figure that ``make`` makes of the board, if it makes one: (figure, title, caption)."""
+    import matplotlib
+
+    drawing, picture = io.BytesIO(), io.BytesIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the PNG may lack a script; the SVG leaves fonts to the reader
+        made = make(board)
+        if made is None:
+            return None
+        figure, title, caption = made
+        figure.savefig(drawing, format="svg", metadata={"Date": None})
+        figure.savefig(picture, format="png", dpi=144, metadata={"Software": None})
+    return Plot(name, title, caption, drawing.getvalue().decode("utf-8"), picture.getvalue())
+
+
+def shown_systems(board: Board, pairs: Sequence[Pair], among: Iterable[str] | None = None) -> tuple[list[str], str]:
+    """Systems to show, in order of appearance, and a sentence where they are not all.
+
+    Args:
+        board: the board.
+        pairs: that the plot is about.
+        among: keys of the systems that the plot can show; None: all.
+    """
+    allowed = set(board.systems) if among is None else set(among)
+    ranked = [system for system in board.ranked(pairs) if system in allowed]
+    if len(ranked) <= MOST_SYSTEMS:
+        return [system for system in board.systems if system in ranked], ""
+    kept = set(ranked[:MOST_SYSTEMS])
+    baselines = [entry.system for entry in board.entries if entry.baseline and entry.system in allowed]
+    if baselines and baselines[0] not in kept:
+        kept = {*ranked[: MOST_SYSTEMS - 1], baselines[0]}
+    note = f" The best {MOST_SYSTEMS} of {len(ranked)} systems on average, the baseline among them." if baselines else ""
+    note = note or f" The best {MOST_SYSTEMS} of {len(ranked)} systems on average."
+    return [system for system in board.systems if system in kept], note
+
+
+def look(index: int) -> dict[str, Any]:
+    """Colour and marker of the n-th system."""
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
+
+
+def pair_name(board: Board, pair: Pair) -> str:
+    """``ky → en``, with the collection below where there are several."""
+    text = f"{pair.query} → {pair.documents}"
+    return f"{text}\n{pair.collection}" if board.several_collections else text
+
+
+def plain(axes: "Axes", grid: Literal["both", "x", "y"] = "y") -> None:
+    """No frame, a light grid along one axis or both."""
+    axes.grid(axis=grid, color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def mean(values: Iterable[float]) -> float:
+    """The arithmetic mean."""
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def compared(board: Board) -> list[Entry]:
+    """Rows that have a difference to a baseline."""
+    return [entry for entry in board.entries if entry.row.comparison is not None]

@@ -1,0 +1,98 @@
+"""What a first stage is: something that finds documents for topics, and what it is asked."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from xlrank.bases import Base
+from xlrank.collections import Collection, Topic
+from xlrank.collections.documents import Documents
+from xlrank.retrieval.expression import Call
+from xlrank.runs import Run
+
+RETRIEVED = 1000
+"""Documents that a first stage returns for a topic."""
+
+Progress = Callable[[int, int], None]
+StageProgress = Callable[[str], Progress]
+"""Called with what begins; gives the function to report its progress to."""
+
+
+def silent(_description: str) -> Progress:
+    """Progress that nobody looks at."""
+    return lambda _done, _total: None
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a first stage is asked: the topics of one language against the documents of another.
+
+    Attributes:
+        collection: topics and documents.
+        query_language: of the topics.
+        document_language: of the documents.
+        base: the encoder of ``dense`` and ``psq``.
+        fields: query fields.
+        depth: documents a topic.
+        topics: only these topic ids; None: all.
+        progress: told what goes on.
+    """
+
+    collection: Collection
+    query_language: str
+    document_language: str
+    base: Base
+    fields: str = "title+description"
+    depth: int = RETRIEVED
+    topics: frozenset[str] | None = None
+    progress: StageProgress = silent
+
+    @cached_property
+    def documents(self) -> Documents:
+        """The documents searched."""
+        return self.collection.documents(self.document_language, self.progress(f"{self.document_language} reading documents"))
+
+    def chosen(self, topics: Sequence[Topic]) -> list[Topic]:
+        """Those of ``topics`` that are asked for."""
+        return [topic for topic in topics if self.topics is None or topic.id in self.topics]
+
+    def queries(self, topics: Sequence[Topic]) -> dict[str, str]:
+        """Query texts by topic id; topics without any text in the wanted fields are left out."""
+        texts = {topic.id: topic.query(self.fields) for topic in self.chosen(topics)}
+        return {topic: text for topic, text in texts.items() if text}
+
+
+class FirstStage(ABC):
+    """Something that finds documents.
+
+    Attributes:
+        call: as it is written.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    def __str__(self) -> str:
+        return str(self.call)
+
+    @abstractmethod
+    def identity(self, search: Search) -> Any:  # noqa: ANN401 - JSON values
+        """What decides the run, as JSON values; cheap, and raises an XlrankError where something is missing."""
+
+    @abstractmethod
+    def run(self, search: Search) -> Run:
+        """The candidates."""
+
+    def index(self, search: Search) -> list[Path]:
+        """Build whatever is searched, or find it; the query's side of ``search`` does not matter."""
+        return []
+
+    def check(self, search: Search) -> None:
+        """Say what is missing, without reading documents or loading models.
+
+        Raises:
+            XlrankError: the stage cannot work on this search.
+        """

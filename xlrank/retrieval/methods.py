@@ -1,0 +1,196 @@
+"""First stages by expression: what is searched, with which queries, and how several are fused. Each gives a run.
+
+| expression | what it does |
+|---|---|
+| ``bm25`` | Lucene BM25 over the collection's own translations of the topics; as they are where the languages are the same |
+| ``bm25(psq)`` | over probabilistic structured queries: no translation model, the multilingual encoder finds the words |
+| ``bm25(mt=MODEL)`` | over topics translated by a sequence-to-sequence model of the Hub |
+| ``bm25(file=PATH)`` | over translations in a TSV; ``{query}`` and ``{document}`` stand for the languages |
+| ``bm25(as-is)`` | over the topics as they are, whatever their language |
+| ``bm25s(…)`` | the same without Java |
+| ``dense``, ``dense(model=NAME)`` | a bi-encoder: the base itself, or any sentence-transformers model |
+| ``rrf(A, B, …)``, ``wsum(A, B, weights=0.7:0.3)`` | fusion of first stages |
+| ``run(PATH)`` | a TREC run made elsewhere, or a folder of TOPIC.tsv files as the original has them |
+
+Options of BM25: ``k1``, ``b``, ``rm3=yes``; of ``dense``: ``max_length``; of fusion: ``k``, ``norm``, ``depth``.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xlrank.bases import Base
+from xlrank.collections import Topic
+from xlrank.errors import XlrankError
+from xlrank.files import cache_folder, file_record
+from xlrank.retrieval.expression import Call, parse_call
+from xlrank.retrieval.first_stage import FirstStage, Search
+from xlrank.retrieval.lexical import Lexical
+from xlrank.retrieval.options import check_options, number
+from xlrank.runs import Run, read_preranking
+
+if TYPE_CHECKING:
+    from xlrank.retrieval.dense import DenseRetriever
+
+
+def first_stage(text: str) -> FirstStage:
+    """A first stage from its expression.
+
+    Raises:
+        XlrankError: it is malformed, or names an unknown method or option.
+    """
+    return made(parse_call(text))
+
+
+def made(call: Call) -> FirstStage:
+    """A first stage from its parsed expression; a name of :data:`ALIASES` stands for what it is short for."""
+    if call.name in ALIASES and not call.arguments and not call.options:
+        call = parse_call(ALIASES[call.name])
+    if call.name not in METHODS:
+        known = ", ".join([*METHODS, *ALIASES])
+        raise XlrankError(f"first stage {str(call)!r}: {call.name!r} is unknown; expected one of {known}")
+    return METHODS[call.name](call)
+
+
+class Dense(FirstStage):
+    """A bi-encoder: the base itself, or a sentence-transformers model."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        check_options(call, ("model", "max_length", "revision"), arguments=0)
+        if "revision" in call.options and "model" not in call.options:
+            raise XlrankError(f"first stage {str(call)!r}: revision: expected with model=NAME only")
+        if "max_length" in call.options:
+            number(call, "max_length", int)
+
+    def identity(self, search: Search) -> Any:  # noqa: ANN401
+        """See :class:`FirstStage`."""
+        retriever = self._retriever(search)
+        model = [dict(retriever.encoder.identity), retriever.query_prefix]
+        return ["dense", model, search.queries(self._topics(search)), search.documents.digest, search.depth]
+
+    def run(self, search: Search) -> Run:
+        """See :class:`FirstStage`."""
+        (index,) = self.index(search)
+        return self._retriever(search).search(index, search.documents, search.queries(self._topics(search)), search.depth)
+
+    def index(self, search: Search) -> list[Path]:
+        """See :class:`FirstStage`."""
+        told = search.progress(f"{search.document_language} embedding documents")
+        return [self._retriever(search).index(search.documents, cache_folder() / "indexes", told)]
+
+    def _topics(self, search: Search) -> list[Topic]:
+        return search.collection.topics(search.query_language)
+
+    def _retriever(self, search: Search) -> "DenseRetriever":
+        options: dict[str, Any] = dict(self.call.options)
+        if "max_length" in options:
+            options["max_length"] = int(options["max_length"])
+        return _dense_retriever(search.base, tuple(sorted(options.items())))
+
+
+class Fusion(FirstStage):
+    """Several first stages as one: reciprocal ranks, or weighted sums of normalised scores."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        ranks = call.name in ("rrf", "isr", "mean-rank")
+        known = ["norm"] if not ranks else ["k"] if call.name == "rrf" else []
+        check_options(call, [*known, "weights"] if call.name in ("rrf", "wsum", "mean-rank") else known)
+        if len(call.arguments) < 2:
+            raise XlrankError(f"first stage {str(call)!r}: expected at least two first stages to fuse")
+        self.parts = [made(argument) for argument in call.arguments]
+        self.settings: dict[str, Any] = {"method": call.name}
+        if "k" in call.options:
+            self.settings["k"] = number(call, "k", int)
+        if "norm" in call.options:
+            self.settings["normalisation"] = call.options["norm"]
+        if "weights" in call.options:
+            self.settings["weights"] = _weights(call, len(self.parts))
+
+    def check(self, search: Search) -> None:
+        """See :class:`FirstStage`."""
+        for part in self.parts:
+            part.check(search)
+
+    def index(self, search: Search) -> list[Path]:
+        """See :class:`FirstStage`."""
+        return [path for part in self.parts for path in part.index(search)]
+
+    def identity(self, search: Search) -> Any:  # noqa: ANN401
+        """See :class:`FirstStage`."""
+        return [self.settings, [part.identity(search) for part in self.parts]]
+
+    def run(self, search: Search) -> Run:
+        """See :class:`FirstStage`."""
+        from xlrank.retrieval.fusion import fuse
+
+        return fuse([part.run(search) for part in self.parts], depth=search.depth, **self.settings)
+
+
+class Given(FirstStage):
+    """A TREC run that is there already, whoever made it; ``{query}`` and ``{document}`` stand for the languages."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        check_options(call, (), arguments=1)
+        self.template = call.arguments[0].name
+
+    def check(self, search: Search) -> None:
+        """See :class:`FirstStage`."""
+        path = self._path(search)
+        if not path.exists():
+            raise XlrankError(f"first stage {str(self.call)!r}: {path}: no such file; expected a TREC run")
+
+    def identity(self, search: Search) -> Any:  # noqa: ANN401
+        """See :class:`FirstStage`."""
+        self.check(search)
+        path = self._path(search)
+        files = sorted([*path.glob("*.tsv"), *path.glob("*.tsv.gz")]) if path.is_dir() else [path]
+        return ["run", [file_record(file) for file in files], search.depth]
+
+    def run(self, search: Search) -> Run:
+        """See :class:`FirstStage`."""
+        path = self._path(search)
+        run = read_preranking(path, search.depth) if path.is_dir() else Run.read(path)
+        return (run if search.topics is None else run.only(search.topics)).top(search.depth)
+
+    def _path(self, search: Search) -> Path:
+        name = self.template.replace("{query}", search.query_language).replace("{document}", search.document_language)
+        return Path(name)
+
+
+@lru_cache(maxsize=2)
+def _dense_retriever(base: Base, options: tuple[tuple[str, Any], ...]) -> "DenseRetriever":
+    """A retriever; kept, since loading a model takes seconds and each language pair asks for it."""
+    from xlrank.retrieval.dense import DenseRetriever, SentenceEncoder
+
+    given = dict(options)
+    if "model" in given:
+        return DenseRetriever(SentenceEncoder(**given))
+    return DenseRetriever(base, **given)
+
+
+def _weights(call: Call, count: int) -> list[float]:
+    texts = call.options["weights"].split(":")
+    try:
+        weights = [float(text) for text in texts]
+    except ValueError:
+        weights = []
+    if len(weights) != count:
+        raise XlrankError(f"first stage {str(call)!r}: weights: expected {count} numbers joined by colons, e.g. 0.7:0.3")
+    return weights
+
+
+METHODS: dict[str, Callable[[Call], FirstStage]] = {
+    "bm25": Lexical,
+    "bm25s": Lexical,
+    "dense": Dense,
+    "run": Given,
+    **dict.fromkeys(("rrf", "isr", "mean-rank", "wsum", "sum", "mnz", "anz", "max", "min", "med"), Fusion),
+}
+"""By name; each makes a first stage of a call, or refuses it."""
+
+ALIASES = {"psq": "bm25(psq)", "fusion": "rrf(dense, bm25(psq))"}
+"""Short names of expressions."""
