@@ -26,6 +26,7 @@ COMMANDS = [
     "run",
     "index",
     "search",
+    "translate",
     "fuse",
     "rerank",
     "evaluate",

@@ -7,7 +7,7 @@ import typer
 import xlrank
 from xlrank.cli.evaluation import report, run_evaluation, run_file
 from xlrank.cli.modules import app as module_app
-from xlrank.cli.stages import evaluate, fuse, index, rerank, search
+from xlrank.cli.stages import evaluate, fuse, index, rerank, search, translate
 from xlrank.cli.things import collection_app
 from xlrank.cli.train import app as train_app
 from xlrank.errors import XlrankError
@@ -23,6 +23,7 @@ app.command("eval", epilog="Example: xlrank eval --collection mini --lang ky --o
 app.command("run", epilog="Example: xlrank run experiments/default.yaml --lang ky --out results/ky")(run_file)
 app.command("index", epilog="Example: xlrank index --collection mini --documents en --method bm25")(index)
 app.command("search", epilog="Example: xlrank search --collection mini --lang ky --method dense --out dense.trec")(search)
+app.command("translate", epilog="Example: xlrank translate --lang ky --model facebook/m2m100_418M --out ky-en.tsv")(translate)
 app.command("fuse", epilog="Example: xlrank fuse --run dense.trec --run bm25.trec --out fused.trec")(fuse)
 app.command("rerank", epilog='Example: xlrank rerank --run dense.trec --lang ky --compose "split(ky,en)+rank" --out split.trec')(
     rerank

@@ -74,6 +74,33 @@ def search(
     typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
 
 
+def translate(
+    out: Annotated[Path, typer.Option(help="TSV to write: topic_id TAB title TAB description.")],
+    lang: LanguageOption,
+    model: Annotated[str, typer.Option(help="Sequence-to-sequence model: M2M-100, NLLB, OPUS-MT; Hub name or folder.")],
+    collection: CollectionOption = "mini",
+    documents: DocumentsOption = "en",
+    wrong: Annotated[
+        Literal["report", "drop"], typer.Option(help="Translations that look wrong: only reported, or left out.")
+    ] = "report",
+) -> None:
+    """Translate topics into the documents' language; what looks wrong (repeated, copied, empty) is named."""
+    from xlrank.collections import Collection
+    from xlrank.files import write_text
+    from xlrank.languages import language_code
+    from xlrank.retrieval.translation.degenerate import check_translations
+    from xlrank.retrieval.translation.model import ModelTranslator
+
+    topics, languages = Collection(collection).topics(lang), (language_code(lang), language_code(documents))
+    with progress_bars() as bars:
+        found = ModelTranslator(model).translate(topics, *languages, bars(f"{'-'.join(languages)} translating"))
+    checked = check_translations(topics, found, wrong)
+    write_text(out, "".join(f"{topic.id}\t{topic.title}\t{topic.description}\n" for topic in checked.topics))
+    for topic, reasons in checked.reasons.items():
+        typer.echo(f"topic {topic}: {'; '.join(reasons)}")
+    typer.echo(f"{len(checked.topics)} topics in {out}" + (f"; {checked.summary}" if checked.summary else ""))
+
+
 def fuse(
     run: Annotated[list[Path], typer.Option("--run", help="TREC run file; repeatable.")],
     out: Annotated[Path, typer.Option(help="TREC run file to write.")],

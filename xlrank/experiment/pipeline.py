@@ -20,7 +20,7 @@ from xlrank.experiment.stages import Stages
 from xlrank.files import make_folder, read_json, write_json
 from xlrank.precision import resolve_precision
 from xlrank.retrieval.first_stage import StageProgress
-from xlrank.runs import Run
+from xlrank.runs import NOTES, Run
 
 RESULTS = "results.json"
 
@@ -64,7 +64,8 @@ def run_experiment(
         raise XlrankError(f"experiment {experiment.name!r}: there is no system on any pair; nothing can be evaluated")
     write_evidence(out, checked.pairs, runs)
     _compare(experiment, rows, runs, checked.pairs)
-    results = _results(experiment, rows, [*notes, *_stand_ins(checked)], command)
+    said = [f"{name}: {note}" for (_, name), run in runs.items() for note in run.metadata.get(NOTES, [])]
+    results = _results(experiment, rows, list(dict.fromkeys([*notes, *said, *_stand_ins(checked)])), command)
     write_json(out / RESULTS, results)
     return results
 

@@ -1,6 +1,5 @@
 """BM25 as a first stage: over queries in the documents' language, however they came to be in it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,10 @@ from xlrank.retrieval.expression import Call
 from xlrank.retrieval.first_stage import FirstStage, Search
 from xlrank.retrieval.lucene import Rm3
 from xlrank.retrieval.options import check_options, number, yes
+from xlrank.retrieval.translation.degenerate import POLICIES, Checked, Policy, check_translations
+from xlrank.retrieval.translation.file import FileTranslator
+from xlrank.retrieval.translation.model import ModelTranslator
+from xlrank.retrieval.translation.translator import Translator
 from xlrank.runs import Run
 
 WAYS = ("psq", "as-is")
@@ -23,7 +26,8 @@ class Lexical(FirstStage):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        check_options(call, ("k1", "b", "rm3", "file", "mt"))
+        check_options(call, ("k1", "b", "rm3", "file", "mt", "wrong"))
+        self.policy = _policy(call)
         self.parameters: dict[str, Any] = {name: number(call, name) for name in ("k1", "b") if name in call.options}
         self.rm3 = yes(call, "rm3")
         if self.rm3 and call.name == "bm25s":
@@ -36,8 +40,11 @@ class Lexical(FirstStage):
 
     def check(self, search: Search) -> None:
         """See :class:`FirstStage`."""
-        if self.way in ("collection", "as-is", "file"):
-            self._topics(search)
+        translator = self._translator(search)
+        if translator is None:
+            self._untranslated(search)
+        else:
+            _ = translator.identity
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
@@ -47,7 +54,10 @@ class Lexical(FirstStage):
     def run(self, search: Search) -> Run:
         """See :class:`FirstStage`."""
         (index,) = self.index(search)
-        return self._engine(search.document_language).search(index, self._queries(search), search.depth)
+        engine = self._engine(search.document_language)
+        checked = self._checked(search)
+        run = engine.search(index, search.queries(checked.topics), search.depth)
+        return run.noted(f"{self.call} {search.query_language}: {checked.summary}") if checked.summary else run
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
@@ -58,15 +68,49 @@ class Lexical(FirstStage):
         rm3: dict[str, Any] = {"rm3": Rm3()} if self.rm3 else {}
         return lexical_engine(self.call.name, language, **self.parameters, **rm3)
 
-    def _queries(self, search: Search) -> Mapping[str, Any]:
-        return search.queries(self._topics(search))
-
     def _queries_identity(self, search: Search) -> Any:  # noqa: ANN401 - JSON values
-        return search.queries(self._topics(search))
+        translator = self._translator(search)
+        if translator is None:
+            return search.queries(self._untranslated(search))
+        return [translator.identity, self.policy, search.queries(search.collection.topics(search.query_language))]
 
-    def _topics(self, search: Search) -> list[Topic]:
-        """The topics in the documents' language."""
+    def _checked(self, search: Search) -> Checked:
+        """The topics in the documents' language, and what looks wrong with their translations."""
+        translator = self._translator(search)
+        if translator is None and self._as_they_are(search):
+            return Checked(search.chosen(self._untranslated(search)), {}, {})
+        originals = search.collection.topics(search.query_language)
         languages = search.query_language, search.document_language
-        if self.way == "as-is" or languages[0] == languages[1]:
+        if translator is None:
+            by_id = {topic.id: topic for topic in search.collection.search_topics(*languages)}
+            originals = [topic for topic in originals if topic.id in by_id]
+            found = [by_id[topic.id] for topic in originals]
+        else:
+            told = search.progress(f"{'-'.join(languages)} translating")
+            found = translator.translate(originals, *languages, told)
+        checked = check_translations(originals, found, self.policy)
+        return Checked(search.chosen(checked.topics), checked.reasons, checked.dropped)
+
+    def _translator(self, search: Search) -> Translator | None:
+        """What translates the topics; nothing where they are translated already, or need not be."""
+        if self.way not in ("file", "mt") or search.query_language == search.document_language:
+            return None
+        if self.way == "file":
+            return FileTranslator(Path(self.call.options["file"]))
+        return ModelTranslator(self.call.options["mt"])
+
+    def _as_they_are(self, search: Search) -> bool:
+        return self.way == "as-is" or search.query_language == search.document_language
+
+    def _untranslated(self, search: Search) -> list[Topic]:
+        if self._as_they_are(search):
             return search.collection.topics(search.query_language)
-        return search.collection.search_topics(*languages)
+        return search.collection.search_topics(search.query_language, search.document_language)
+
+
+def _policy(call: Call) -> Policy:
+    """What happens to translations that look wrong."""
+    value = call.options.get("wrong", "report")
+    if value not in POLICIES:
+        raise XlrankError(f"first stage {str(call)!r}: wrong={value}: expected {' or '.join(POLICIES)}")
+    return value

@@ -1,0 +1,1 @@
+"""Queries in the documents' language: from files, from translation models."""
