@@ -1,5 +1,6 @@
 """BM25 as a first stage: over queries in the documents' language, however they came to be in it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from xlrank.retrieval.options import check_options, number, yes
 from xlrank.retrieval.translation.degenerate import POLICIES, Checked, Policy, check_translations
 from xlrank.retrieval.translation.file import FileTranslator
 from xlrank.retrieval.translation.model import ModelTranslator
+from xlrank.retrieval.translation.structured import Psq
 from xlrank.retrieval.translation.translator import Translator
 from xlrank.runs import Run
 
@@ -41,10 +43,10 @@ class Lexical(FirstStage):
     def check(self, search: Search) -> None:
         """See :class:`FirstStage`."""
         translator = self._translator(search)
-        if translator is None:
-            self._untranslated(search)
-        else:
+        if translator is not None:
             _ = translator.identity
+        elif not self._is_structured(search):
+            self._untranslated(search)
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
@@ -55,6 +57,8 @@ class Lexical(FirstStage):
         """See :class:`FirstStage`."""
         (index,) = self.index(search)
         engine = self._engine(search.document_language)
+        if self._is_structured(search):
+            return engine.search(index, self._structured(search), search.depth)
         checked = self._checked(search)
         run = engine.search(index, search.queries(checked.topics), search.depth)
         return run.noted(f"{self.call} {search.query_language}: {checked.summary}") if checked.summary else run
@@ -69,6 +73,8 @@ class Lexical(FirstStage):
         return lexical_engine(self.call.name, language, **self.parameters, **rm3)
 
     def _queries_identity(self, search: Search) -> Any:  # noqa: ANN401 - JSON values
+        if self._is_structured(search):
+            return [Psq().identity, search.base.fingerprint, search.queries(search.collection.topics(search.query_language))]
         translator = self._translator(search)
         if translator is None:
             return search.queries(self._untranslated(search))
@@ -98,6 +104,16 @@ class Lexical(FirstStage):
         if self.way == "file":
             return FileTranslator(Path(self.call.options["file"]))
         return ModelTranslator(self.call.options["mt"])
+
+    def _is_structured(self, search: Search) -> bool:
+        return self.way == "psq" and search.query_language != search.document_language
+
+    def _structured(self, search: Search) -> Mapping[str, Mapping[str, float]]:
+        """Weighted words of the documents' language for each topic."""
+        topics = search.chosen(search.collection.topics(search.query_language))
+        languages = search.query_language, search.document_language
+        told = search.progress(f"{'-'.join(languages)} structured queries")
+        return Psq().queries(topics, search.documents, search.base, search.fields, told)
 
     def _as_they_are(self, search: Search) -> bool:
         return self.way == "as-is" or search.query_language == search.document_language

@@ -87,7 +87,10 @@ def language_codes(tokenizer: Any, model: str, source: str, target: str) -> Code
 
 
 def _opus(tokenizer: Any, vocabulary: set[str], model: str, source: str, target: str) -> Codes:  # noqa: ANN401
-    own = {"source": (getattr(tokenizer, "source_lang", None), source), "target": (getattr(tokenizer, "target_lang", None), target)}
+    own = {
+        "source": (getattr(tokenizer, "source_lang", None), source),
+        "target": (getattr(tokenizer, "target_lang", None), target),
+    }
     marks = sorted(token for token in vocabulary if MARKED.fullmatch(token))
     for side, (code, wanted) in own.items():
         # Groups of languages (trk, mul) have codes too; only that of another single language says that it is the wrong model.

@@ -47,9 +47,7 @@ def degenerate(topic: Topic, translated: Topic) -> list[str]:
     - ``empty``: the source has text and the translation none.
     - ``too long``, ``too short``: by more than 2.5 times, and 30 characters.
     """
-    return [
-        f"{field}: {reason}" for field in FIELDS for reason in _reasons(getattr(topic, field), getattr(translated, field))
-    ]
+    return [f"{field}: {reason}" for field in FIELDS for reason in _reasons(getattr(topic, field), getattr(translated, field))]
 
 
 @dataclass(frozen=True)

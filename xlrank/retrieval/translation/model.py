@@ -62,7 +62,13 @@ class ModelTranslator:
     @cached_property
     def identity(self) -> Any:  # noqa: ANN401
         """Model, what its revision stands for, beams, and how texts are cut; for a folder, its files."""
-        return {"kind": "model", "model": self.model, "revision": self._resolved, "beams": self.beams, "sentences": self.by_sentence}
+        return {
+            "kind": "model",
+            "model": self.model,
+            "revision": self._resolved,
+            "beams": self.beams,
+            "sentences": self.by_sentence,
+        }
 
     def translate(self, topics: Sequence[Topic], source: str, target: str, progress: Progress | None = None) -> list[Topic]:
         """The topics in another language. An interrupted call goes on where it stopped.
@@ -160,7 +166,9 @@ class ModelTranslator:
                 made = getattr(transformers, loader)
                 return made.from_pretrained(self.model, revision=self.revision, trust_remote_code=False, **options)
         except UnpicklingError:
-            raise XlrankError(f"translation model {self.model!r}: its .bin file holds code or is damaged; it was not loaded") from None
+            raise XlrankError(
+                f"translation model {self.model!r}: its .bin file holds code or is damaged; it was not loaded"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, AssertionError) as error:
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise XlrankError(
