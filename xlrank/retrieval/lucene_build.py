@@ -78,9 +78,7 @@ def build(
                 shutil.rmtree(work, ignore_errors=True)
 
 
-def _build(
-    java: Worker, work: Path, documents: Sequence[Document], settings: Settings, progress: Progress | None
-) -> None:
+def _build(java: Worker, work: Path, documents: Sequence[Document], settings: Settings, progress: Progress | None) -> None:
     parts = work / "parts"
     report = progress or (lambda _done, _total: None)
     done = max((_numbers(part)[1] for part in _finished(parts)), default=0)
@@ -128,9 +126,7 @@ def _finished(parts: Path) -> list[Path]:
     return found
 
 
-def _sources(
-    folder: Path, documents: Sequence[Document], start: int, settings: Settings
-) -> Iterator[tuple[int, int, Path, int]]:
+def _sources(folder: Path, documents: Sequence[Document], start: int, settings: Settings) -> Iterator[tuple[int, int, Path, int]]:
     """Write parts from document ``start`` on; yields first number, number after the last, folder, documents with text.
 
     One file a thread, since Anserini gives each thread whole files; ASCII, so that no charset can go wrong.

@@ -106,13 +106,12 @@ def search(java: Java, job: Mapping[str, Any]) -> None:
     if job["ids"]:
         write_ids(java, job)
     searcher, depth, mapper, ordered = open_index(java, job), job["depth"], hits_mapper(java), by_score_and_id(java)
-    asked = depth + depth // 4 + 32
+    asked = depth + depth // 8 + 32
 
     def found(query: Any) -> str:  # noqa: ANN401 - a Java object
         # Threads may share these Java objects; calling the same method of different ones at once is what pyjnius cannot do.
         hits = rows(mapper.writeValueAsString(searcher.search(query, asked)))
-        scores = [hits[place].split(",")[1] for place in (depth - 1, -1)] if len(hits) == asked else ["more", "less"]
-        if scores[0] == scores[1]:
+        if len(hits) == asked and hits[depth - 1].split(",")[1] == hits[-1].split(",")[1]:
             page = json.loads(mapper.writeValueAsString(searcher.search(query, depth, ordered)))
             hits = [f"{number},{fields[0]!r},0" for number, fields, *_ in page["scoreDocs"]]
         return "],[".join(hits)
