@@ -306,14 +306,20 @@ def test_an_interrupted_ranker_continues(plan: Options, out: Path, monkeypatch: 
     assert not list(out.glob("*/.journal/*"))
 
 
-def test_structured_queries_stand_in_for_translations(plan: Options) -> None:
+def test_the_default_systems_follow_the_data(plan: Options) -> None:
     plan.pop("systems")
-    assert [system.name for system in experiment_of(**plan, languages=["ky"]).systems] == ["psq", "dense", *RANKERS]
+
+    def names(**changes: Any) -> list[str]:  # noqa: ANN401
+        return [system.name for system in experiment_of(**plan, **changes).systems]
+
+    assert names(languages=["ky"]) == ["psq", "dense", "fusion", *RANKERS]
     folder = folder_of(plan) / "translations"
     folder.mkdir()
     (folder / "ky-en.tsv").write_text("1\triver\n2\tschool\n10\tapple\n")
-    assert [system.name for system in experiment_of(**plan, languages=["ky"]).systems][0] == "bm25"
-    assert [system.name for system in experiment_of(**plan).systems][0] == "psq", "tr-en is not translated"
+    assert names(languages=["ky"]) == ["bm25", "psq", "dense", "fusion", *RANKERS]
+    assert "bm25" not in names(), "tr-en is not translated"
+    (folder_of(plan) / "topics.en.tsv").write_text("1\triver\n2\tschool\n10\tapple\n")
+    assert names(languages=["en"]) == ["bm25", "dense", *RANKERS]
 
 
 def test_a_stand_in_is_noted(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ def experiment_of(
         collection: its id.
         languages: query languages; empty: all that it has topics in.
         documents: document language.
-        systems: names or expressions, as a list or joined by commas; empty: those of ``make eval``, with structured queries
-            in the place of translated ones where the collection has no translations.
+        systems: names or expressions, as a list or joined by commas; empty: those of ``make eval``, without translated
+            queries where the collection has no translations, and without structured ones where nothing needs translating.
         modules: folders or ids by the name they stand for.
         settings: further fields of an :class:`~xlrank.experiment.model.Experiment`.
 
@@ -67,4 +67,6 @@ def _distinct(names: Sequence[str]) -> list[dict[str, Any]]:
 
 def _defaults(source: Collection, codes: Sequence[str], document: str) -> list[str]:
     translated = all(code == document or source.translations(code, document) is not None for code in codes)
-    return [name if name != "bm25" or translated else "psq" for name in DEFAULT_SYSTEMS]
+    foreign = any(code != document for code in codes)
+    left_out = {*(() if translated else ("bm25",)), *(() if foreign else ("psq", "fusion"))}
+    return [name for name in DEFAULT_SYSTEMS if name not in left_out]

@@ -18,7 +18,7 @@ KNOWN: dict[str, dict[str, str]] = {
 }
 """Fields of a :class:`~xlrank.experiment.model.System` by its name."""
 
-DEFAULT_SYSTEMS = ("bm25", "dense", "monobert", "query", "document", "split")
+DEFAULT_SYSTEMS = ("bm25", "psq", "dense", "fusion", "monobert", "query", "document", "split")
 ENSEMBLE = re.compile(r"ens\((?P<names>.+)\)")
 
 
