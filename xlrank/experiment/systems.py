@@ -9,7 +9,7 @@ KNOWN: dict[str, dict[str, str]] = {
     "bm25": {"label": "translated query + BM25", "retrieve": "bm25"},
     "psq": {"label": "PSQ + BM25", "retrieve": "bm25(psq)"},
     "dense": {"label": "dense retrieval", "retrieve": "dense"},
-    "fusion": {"label": "dense and PSQ, fused", "retrieve": "rrf(dense, bm25(psq))"},
+    "fusion": {"label": "dense and PSQ, fused", "retrieve": "wsum(dense, bm25(psq), weights=0.7:0.3)"},
     "first": {"label": "first stage", "retrieve": "first"},
     "monobert": {"label": "monoBERT", "compose": "monobert"},
     "query": {"label": "RA + LA^Query", "compose": "query+rank"},

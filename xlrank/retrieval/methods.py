@@ -192,5 +192,5 @@ METHODS: dict[str, Callable[[Call], FirstStage]] = {
 }
 """By name; each makes a first stage of a call, or refuses it."""
 
-ALIASES = {"psq": "bm25(psq)", "fusion": "rrf(dense, bm25(psq))"}
+ALIASES = {"psq": "bm25(psq)", "fusion": "wsum(dense, bm25(psq), weights=0.7:0.3)"}
 """Short names of expressions."""
