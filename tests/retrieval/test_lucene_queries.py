@@ -54,12 +54,14 @@ def test_weighted_words_are_analysed_and_equal_terms_add_up(index: Path) -> None
         "weights": {"bridge": 1.5, "Bridges": 0.5, "flood": 1.0, "the": 7.0, "ferry": 0.0},
         "half": {"bridge": 1.0, "floods": 0.5},
         "phrase": {"flooded bridges": 1.0},
+        "many": {"bridge": 2.0, "floods": 1.0, **{f"word{i}": 1.0 for i in range(lucene_worker.FEW_TERMS)}},
         "nothing": {"the": 1.0},
         "none": {},
     }
     found = LuceneBM25("en").search(index, queries, 10).scores()
-    assert set(found) == {"text", "weights", "half", "phrase"}
+    assert set(found) == {"text", "weights", "half", "phrase", "many"}
     assert found["weights"] == pytest.approx(found["text"], rel=1e-6)
+    assert found["many"] == pytest.approx(found["text"], rel=1e-6)
     assert found["half"] == pytest.approx({name: score / 2 for name, score in found["text"].items()}, rel=1e-6)
     assert set(found["phrase"]) == set(found["text"])
 

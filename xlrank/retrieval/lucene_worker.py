@@ -14,6 +14,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,8 +30,12 @@ BUFFER_MB = 256
 """Documents that Lucene gathers before it writes a segment; Anserini's own default is larger than the heap."""
 MANY_TERMS = 1 << 20
 """Lucene stops at 1,024 different terms unless told otherwise; a translated query can have more."""
-PAGE = 10_000
-"""Documents whose ids are read at once."""
+FEW_TERMS = 64
+"""More than so many and every document with one of them is scored."""
+PAGE, BATCH = 10_000, 256
+"""Documents whose ids are read at once; queries that are made before they are searched."""
+CACHED = 1 << 16
+"""Words and terms whose Java objects are kept for the next query."""
 FIELD = "contents"
 
 
@@ -106,19 +112,24 @@ def search(java: Java, job: Mapping[str, Any]) -> None:
     if job["ids"]:
         write_ids(java, job)
     searcher, depth, mapper, ordered = open_index(java, job), job["depth"], hits_mapper(java), by_score_and_id(java)
-    asked = depth + depth // 8 + 32
+    collector, asked = java("org.apache.lucene.search.TopScoreDocCollector"), depth + depth // 8 + 32
 
-    def found(query: Any) -> str:  # noqa: ANN401 - a Java object
+    def found(made: tuple[Any, int]) -> str:
+        query, terms = made
+        # Skipping documents that cannot come high enough pays as long as terms are few.
+        how = asked if terms <= FEW_TERMS else collector.createSharedManager(asked, None, (1 << 31) - 1)
         # Threads may share these Java objects; calling the same method of different ones at once is what pyjnius cannot do.
-        hits = rows(mapper.writeValueAsString(searcher.search(query, asked)))
+        hits = rows(mapper.writeValueAsString(searcher.search(query, how)))
         if len(hits) == asked and hits[depth - 1].split(",")[1] == hits[-1].split(",")[1]:
             page = json.loads(mapper.writeValueAsString(searcher.search(query, depth, ordered)))
             hits = [f"{number},{fields[0]!r},0" for number, fields, *_ in page["scoreDocs"]]
         return "],[".join(hits)
 
     with ThreadPoolExecutor(job["threads"]) as threads, Path(job["results"]).open("w", encoding="ascii") as stream:
-        for line in threads.map(found, list(made_queries(java, job, searcher))):
-            stream.write(line + "\n")
+        queries = made_queries(java, job, searcher)
+        while batch := list(islice(queries, BATCH)):
+            for line in threads.map(found, batch):
+                stream.write(line + "\n")
 
 
 def rows(page: str) -> list[str]:
@@ -127,43 +138,60 @@ def rows(page: str) -> list[str]:
     return page[start + 2 : end].split("],[") if start >= 0 else []
 
 
-def made_queries(java: Java, job: Mapping[str, Any], searcher: Any) -> Iterator[Any]:  # noqa: ANN401 - Java objects
-    """Lucene's queries, one for each of ``queries``: a text, or words with weights."""
+def made_queries(java: Java, job: Mapping[str, Any], searcher: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 - Java objects
+    """Lucene's queries, one for each of ``queries`` (a text, or words with weights), and their terms; 0 for a text's few."""
     analyzer = analyzer_of(java, job["analyzer"])
     bag_of_words = java("io.anserini.search.query.BagOfWordsQueryGenerator")()
-    analyzed: dict[str, list[str]] = {}
+    utilities, weighted = java("io.anserini.analysis.AnalyzerUtils"), weighting(java)
 
-    def terms(text: str) -> list[str]:
-        if text not in analyzed:
-            analyzed[text] = list(java("io.anserini.analysis.AnalyzerUtils").analyze(analyzer, text))
-        return analyzed[text]
+    @lru_cache(CACHED)
+    def terms(text: str) -> tuple[str, ...]:
+        return tuple(utilities.analyze(analyzer, text))
 
     for query in job["queries"]:
         if isinstance(query, str) and not job["rm3"]:
-            yield bag_of_words.buildQuery(FIELD, analyzer, query)
+            yield bag_of_words.buildQuery(FIELD, analyzer, query), 0
             continue
         weights: dict[str, float] = {}
         for word, weight in ({query: 1.0} if isinstance(query, str) else query).items():
             for term in terms(word):
                 weights[term] = weights.get(term, 0.0) + weight
-        yield weighted(java, expanded(java, job, searcher, analyzer, weights) if job["rm3"] and weights else weights)
+        if job["rm3"] and weights:
+            weights = expanded(java, job, searcher, analyzer, weights, weighted(weights))
+        yield weighted(weights), len(weights)
 
 
-def weighted(java: Java, weights: Mapping[str, float]) -> Any:  # noqa: ANN401 - a Java object
-    """Make a Lucene query of terms with weights."""
-    builder = java("org.apache.lucene.search.BooleanQuery$Builder")()
+def weighting(java: Java) -> Callable[[Mapping[str, float]], Any]:
+    """Make the function that makes a Lucene query of terms with weights."""
+    builder_of, boosted = java("org.apache.lucene.search.BooleanQuery$Builder"), java("org.apache.lucene.search.BoostQuery")
     term_of, query_of = java("org.apache.lucene.index.Term"), java("org.apache.lucene.search.TermQuery")
-    boosted, should = java("org.apache.lucene.search.BoostQuery"), java("org.apache.lucene.search.BooleanClause$Occur").SHOULD
-    for term, weight in weights.items():
-        if weight > 0:
-            builder.add(boosted(query_of(term_of(FIELD, term)), weight), should)
-    return builder.build()
+    should = java("org.apache.lucene.search.BooleanClause$Occur").SHOULD
+    of_term, of_boost = "(Lorg/apache/lucene/index/Term;)V", "(Lorg/apache/lucene/search/Query;F)V"
+
+    @lru_cache(CACHED)
+    def single(term: str) -> Any:  # noqa: ANN401 - a Java object
+        return query_of(term_of(FIELD, term), signature=of_term)
+
+    def weighted(weights: Mapping[str, float]) -> Any:  # noqa: ANN401 - a Java object
+        builder = builder_of()
+        for term, weight in weights.items():
+            if weight > 0:
+                builder.add(boosted(single(term), weight, signature=of_boost), should)
+        return builder.build()
+
+    return weighted
 
 
-def expanded(java: Java, job: Mapping[str, Any], searcher: Any, analyzer: Any, weights: Mapping[str, float]) -> dict[str, float]:  # noqa: ANN401
-    """Interpolate the weights with those of Anserini's relevance model of the first hits (RM3)."""
+def expanded(
+    java: Java,
+    job: Mapping[str, Any],
+    searcher: Any,  # noqa: ANN401 - a Java object
+    analyzer: Any,  # noqa: ANN401 - a Java object
+    weights: Mapping[str, float],
+    query: Any,  # noqa: ANN401 - a Java object
+) -> dict[str, float]:
+    """Interpolate the weights of a query with those of Anserini's relevance model of its first hits (RM3)."""
     rm3, total = job["rm3"], sum(weights.values())
-    query = weighted(java, weights)
     hits = searcher.search(query, rm3["fb_docs"], by_score_and_id(java), True)
     arguments = java("io.anserini.search.SearchCollection$Args")()
     arguments.hits = 1
