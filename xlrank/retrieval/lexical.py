@@ -110,10 +110,11 @@ class Lexical(FirstStage):
 
     def _structured(self, search: Search) -> Mapping[str, Mapping[str, float]]:
         """Weighted words of the documents' language for each topic."""
-        topics = search.chosen(search.collection.topics(search.query_language))
+        topics = search.collection.topics(search.query_language)  # all of them show what is particular to the language
         languages = search.query_language, search.document_language
         told = search.progress(f"{'-'.join(languages)} structured queries")
-        return Psq().queries(topics, search.documents, search.base, search.fields, told)
+        queries = Psq().queries(topics, search.documents, search.base, search.fields, told)
+        return {topic: query for topic, query in queries.items() if search.topics is None or topic in search.topics}
 
     def _as_they_are(self, search: Search) -> bool:
         return self.way == "as-is" or search.query_language == search.document_language

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from xlrank.collections import Topic
+from xlrank.collections import Collection, Topic
 from xlrank.errors import XlrankError
 from xlrank.retrieval.translation.degenerate import check_translations, degenerate
 from xlrank.retrieval.translation.file import FileTranslator
-from xlrank.retrieval.translation.model import ModelTranslator
+from xlrank.retrieval.translation.model import ModelTranslator, sentences
 from xlrank.retrieval.translation.store import TranslationStore
 
 TOPICS = [Topic("1", "көпүрө", "дарыя жана көпүрө"), Topic("2", "шайлоо")]
@@ -59,6 +59,30 @@ def test_what_looks_wrong(source: Topic, target: Topic, reason: str) -> None:
     found = degenerate(source, target)
     assert bool(found) == bool(reason)
     assert all(reason in one for one in found)
+
+
+def test_human_translations_look_right() -> None:
+    """All topics of mini against each other, in all pairs of its twelve languages."""
+    collection = Collection("mini")
+    topics = {language: collection.topics(language) for language in collection.query_languages}
+    for source, asked in topics.items():
+        for target, found in topics.items():
+            if source != target:
+                assert check_translations(asked, found).reasons == {}, (source, target)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Mr. Smith met Dr. No. They talked.", ["Mr. Smith met Dr. No. They talked."]),
+        ("The bridge is closed. When will it open?", ["The bridge is closed.", "When will it open?"]),
+        ("Бюджет 5 млн. доллар болду. Эмнеге?", ["Бюджет 5 млн. доллар болду.", "Эмнеге?"]),
+        ("桥关闭了。什么时候开放？", ["桥关闭了。", "什么时候开放？"]),
+        ("", []),
+    ],
+)
+def test_sentences(text: str, parts: list[str]) -> None:
+    assert sentences(text) == parts
 
 
 def test_wrong_translations_are_reported_or_dropped() -> None:

@@ -18,8 +18,8 @@ Policy = Literal["report", "drop"]
 POLICIES: tuple[Policy, ...] = ("report", "drop")
 FIELDS = ("title", "description")
 
-# Limits: none of the 24,000 pairs of human translations in NTREX-128 and mini (12 languages) that were looked at is copied or
-# repeats itself by them; 2 in 10,000 are too long or too short.
+# The limits leave human translations alone. Of 43,032 pairs of fields of NTREX-128 and mini, in 12 languages, 2 in 10,000 differ
+# more in length; of the topics of NTREX-128, in 13 directions between alphabets, none shares as many words.
 RATIO = 2.5
 """A translation is this much longer, or shorter, than its source; Han characters count as ``HAN_LENGTH``."""
 DIFFERENCE = 30

@@ -25,8 +25,11 @@ BATCH_TOKENS = {"cpu": 512, "cuda": 8192}
 LONGEST = 512
 """Word pieces of a text at most; sentences are shorter, and models were trained on no longer ones."""
 
-SENTENCE_END = re.compile(r"(?<=[^\W\d_]{3}[.!?])\s+(?=\W*[^\W\d_a-z])|(?<=[.!?][\"”»)])\s+(?=\W*[^\W\d_a-z])|(?<=[؟۔。！？])\s*")
-"""Between sentences: not behind short words (Mr., St., U.S.), and not before a small Latin letter."""
+SENTENCE_END = re.compile(r"(?<=[^\W\d_]{3}[.!?])\s+|(?<=[.!?][\"”»)])\s+|(?<=[؟۔。！？])\s*")
+"""Where a sentence may end: not behind short words (Mr., St., U.S.)."""
+
+STEP = 16
+"""Word pieces by which texts of one batch differ at most."""
 
 MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.spm", "*.model", "*.txt")
 
@@ -100,7 +103,7 @@ class ModelTranslator:
 
     def _sentences(self, field: str) -> list[str]:
         text = " ".join(clean(field).split())
-        return [part for part in (SENTENCE_END.split(text) if self.by_sentence else [text]) if part]
+        return sentences(text) if self.by_sentence else [text] if text else []
 
     def _translated(self, texts: Sequence[str], codes: Codes) -> Iterator[list[tuple[str, str]]]:
         """Texts with their translations, a batch at a time, long texts first: memory that suffices once suffices always."""
@@ -116,8 +119,9 @@ class ModelTranslator:
         device = self._network.device
         start = 0
         while start < len(order):
-            longest = len(encoded[order[start]])
-            rows = order[start : start + max(1, BATCH_TOKENS[device.type] // longest)]
+            size = _size(encoded[order[start]])
+            rows = order[start : start + max(1, BATCH_TOKENS[device.type] // size)]
+            rows = [i for i in rows if _size(encoded[i]) == size]  # the limit of a text is its own, whatever its company
             batch = tokenizer.pad({"input_ids": [encoded[i] for i in rows]}, return_tensors="pt").to(device)
             with torch.inference_mode():
                 made = self._network.generate(
@@ -125,7 +129,7 @@ class ModelTranslator:
                     attention_mask=batch["attention_mask"],
                     num_beams=self.beams,
                     do_sample=False,
-                    max_new_tokens=min(limit - 1, 2 * longest + 16),  # a model that repeats itself would never stop
+                    max_new_tokens=min(limit - 1, 2 * size),  # a model that repeats itself would never stop
                     **({} if codes.first is None else {"forced_bos_token_id": codes.first}),
                 )
             found = tokenizer.batch_decode(made, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -175,3 +179,20 @@ class ModelTranslator:
                 f"translation model {self.model!r} cannot be loaded: {first} (give the Hub name or the folder of a "
                 "sequence-to-sequence model, such as facebook/m2m100_418M)"
             ) from None
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, without the white space between them; none begins with a small letter."""
+    found: list[str] = []
+    for part in filter(None, SENTENCE_END.split(text)):
+        first = next((letter for letter in part if letter.isalpha()), "")
+        if found and first.islower():
+            found[-1] += f" {part}"
+        else:
+            found.append(part)
+    return found
+
+
+def _size(pieces: Sequence[int]) -> int:
+    """A number of word pieces, rounded up to the step in which batches are put together."""
+    return -(-len(pieces) // STEP) * STEP
