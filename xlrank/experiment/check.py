@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from xlrank.bases import Base
 from xlrank.collections import Collection
@@ -17,7 +16,7 @@ from xlrank.experiment.model import Experiment, System
 from xlrank.experiment.pairs import LanguagePair, pairs_of
 from xlrank.languages import ALIASES, LANGUAGES, language_code
 from xlrank.precision import resolve_precision
-from xlrank.retrieval.first_stage import FirstStage
+from xlrank.retrieval.first_stage import FirstStage, silent
 from xlrank.retrieval.methods import first_stage
 
 Place = Sequence[str | int]
@@ -37,6 +36,7 @@ class Checked:
         compositions: by system name and pair, modules loaded.
         stages: first stages of the systems that are one, by system name.
         notes: what was left out, and why.
+        opened: collections by id.
     """
 
     experiment: Experiment
@@ -45,6 +45,7 @@ class Checked:
     compositions: dict[tuple[str, str], Composition] = field(default_factory=dict)
     stages: dict[str, FirstStage] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    opened: dict[str, Collection] = field(default_factory=dict)
 
     def systems(self, pair: LanguagePair) -> list[System]:
         """The systems that are evaluated on a pair."""
@@ -53,11 +54,6 @@ class Checked:
     def stage(self, system: System, pair: LanguagePair) -> FirstStage:
         """The first stage that a system is."""
         return pair.stage if system.retrieve == "first" else self.stages[system.name]
-
-    @cached_property
-    def opened(self) -> dict[str, Collection]:
-        """Collections by id."""
-        return {}
 
 
 def check(experiment: Experiment, say: Callable[[Place], str] = lambda _place: "") -> Checked:
@@ -117,7 +113,7 @@ def _pairs(checked: Checked) -> Iterator[Problem]:
 def _readable(pair: LanguagePair, base: Base) -> None:
     """Read all of a pair but its documents' texts, and ask its first stage whether it can work."""
     pair.collection.source.document_files(pair.document)
-    search = pair.search(base, lambda _: lambda _done, _total: None)
+    search = pair.search(base, silent)
     pair.stage.check(search)
     _ = pair.ranked_queries
 
@@ -129,7 +125,7 @@ def _systems(checked: Checked) -> Iterator[Problem]:
             yield from _tried(place, lambda system=system: _keep_stage(checked, system))  # type: ignore[misc]
         for pair in checked.pairs:
             if system.name in checked.stages and _applies(system, pair):
-                search = pair.search(checked.base, lambda _: lambda _done, _total: None)
+                search = pair.search(checked.base, silent)
                 yield from _tried(place, lambda s=search: checked.stages[system.name].check(s))  # type: ignore[misc]
             if system.compose and _applies(system, pair):
                 yield from _tried(place, lambda system=system, pair=pair: _compose(checked, system, pair))  # type: ignore[misc]

@@ -1,12 +1,14 @@
 """What a system costs: seconds, pairs a second, milliseconds a query, peak memory. Measured while it works, kept in its run."""
 
-import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 MIB = 2**20
 
@@ -36,28 +38,21 @@ def measured() -> Iterator[Meter]:
         meter.seconds, meter.peak_memory_mb = time.monotonic() - started, _peak()
 
 
-def query_latency(rank: Callable[[], Any], times: int = 1) -> float:
-    """Milliseconds that one call takes, the GPU's work included; the fastest of ``times``."""
-    found = []
-    for _ in range(times):
-        synchronise()
-        started = time.perf_counter()
-        rank()
-        synchronise()
-        found.append(1000 * (time.perf_counter() - started))
-    return min(found)
+def query_latency(rank: Callable[[], Any]) -> float:
+    """Milliseconds that one call takes, the GPU's work included."""
+    synchronise()
+    started = time.perf_counter()
+    rank()
+    synchronise()
+    return 1000 * (time.perf_counter() - started)
 
 
 def summary(milliseconds: list[float]) -> dict[str, float] | None:
     """Median and 95th percentile; None of nothing."""
     if not milliseconds:
         return None
-    ordered = sorted(milliseconds)
-    place = 0.95 * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    p95 = ordered[low] + (place - low) * (ordered[high] - ordered[low])
-    return {"median": round(statistics.median(ordered), 3), "p95": round(p95, 3)}
+    median, p95 = np.quantile(milliseconds, [0.5, 0.95])
+    return {"median": round(float(median), 3), "p95": round(float(p95), 3)}
 
 
 def synchronise() -> None:
@@ -68,8 +63,6 @@ def synchronise() -> None:
 
 
 def _torch() -> Any:  # noqa: ANN401 - the module, if it has been imported
-    import sys
-
     return sys.modules.get("torch")
 
 

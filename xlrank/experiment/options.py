@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from xlrank.collections import Collection
 from xlrank.errors import XlrankError
 from xlrank.experiment.model import Experiment
+from xlrank.experiment.reading import message
 from xlrank.experiment.systems import DEFAULT_SYSTEMS, split_systems, system_named
 from xlrank.languages import language_code
 
@@ -55,8 +56,8 @@ def experiment_of(
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
-        text = str(first["msg"]).removeprefix("Value error, ")
-        raise XlrankError(f"{place}: {text[:1].lower() + text[1:]}" if place != "systems" else text) from None
+        text = message(first)
+        raise XlrankError(f"{place}: {text}" if place != "systems" else text) from None
 
 
 def _distinct(names: Sequence[str]) -> list[dict[str, Any]]:

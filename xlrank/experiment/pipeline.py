@@ -115,7 +115,7 @@ def _compare(experiment: Experiment, rows: list[Row], runs: Runs, pairs: Iterabl
     for each in rows:
         families.setdefault(_pair_name(each), {})[each["system"]] = each["per_topic"][metric]
     compared = compare_families(families, tests, topics="shared" if experiment.missing == "skip" else "same")
-    judged = {f"{pair.collection.source.id} {pair.query}-{pair.document}": pair.qrels for pair in pairs}
+    judged = {str(pair): pair.qrels for pair in pairs}
     for each in rows:
         comparison = compared[_pair_name(each)][each["system"]]
         each["comparison"] = None if comparison is None else {"baseline": baseline} | _plain(comparison)

@@ -1,6 +1,8 @@
 """From an experiment file to an experiment: everything that is wrong with it is said at once, each with its line."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -40,13 +42,18 @@ def listed(problems: list[str]) -> XlrankError:
     return XlrankError("\n".join(dict.fromkeys(problems)))
 
 
-def _said(error: object) -> str:
+def _said(error: Mapping[str, Any]) -> str:
     """A problem that pydantic found, in one line."""
-    assert isinstance(error, dict)
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"unknown key {error['loc'][-1]!r} in {'.'.join(map(str, error['loc'][:-1])) or 'the experiment'}"
     if error["type"] == "missing":
         return f"{place} is missing"
+    text = message(error)
+    return f"{place}: {text}" if place else text
+
+
+def message(error: Mapping[str, Any]) -> str:
+    """What pydantic says of one value, as the end of a line of ours."""
     text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {text[:1].lower() + text[1:]}" if place else text
+    return text[:1].lower() + text[1:]

@@ -99,8 +99,7 @@ class Stages:
     def fused(self, name: str, runs: Mapping[str, Run], pair: LanguagePair) -> Run:
         """An ensemble by the average of ranks, over the documents that any of the runs has (the paper's ENS)."""
         keys = [run.metadata.get("key") or run.scores() for run in runs.values()]
-        make = lambda _key: fuse(list(runs.values()), "mean-rank")  # noqa: E731
-        return self._cached(name, pair, ["ensemble", keys], make)
+        return self._cached(name, pair, ["ensemble", keys], lambda _key: fuse(list(runs.values()), "mean-rank"))
 
     def run_path(self, name: str, pair: LanguagePair) -> Path:
         """Where a system's run is kept."""

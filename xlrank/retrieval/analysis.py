@@ -78,7 +78,12 @@ def words(text: str) -> list[str]:
     Composed (NFKC) first, so that a letter is one letter however it was typed; accents that cannot be composed and
     the joiners of Arabic script stay inside their word; a dotted capital I becomes a plain i, as Turkic languages want.
     """
-    return WORD.findall(unicodedata.normalize("NFKC", clean(text)).replace("\u0130", "i").lower())
+    return WORD.findall(lower_case(unicodedata.normalize("NFKC", clean(text))))
+
+
+def lower_case(text: str) -> str:
+    """The text in lower case; a dotted capital I becomes a plain i, as Turkic languages want."""
+    return text.replace("\u0130", "i").lower()
 
 
 def analyzer(kind: str, language: str) -> Analyze:

@@ -55,6 +55,11 @@ class Search:
         """The documents searched."""
         return self.collection.documents(self.document_language, self.progress(f"{self.document_language} reading documents"))
 
+    @cached_property
+    def originals(self) -> list[Topic]:
+        """All topics, in their own language."""
+        return self.collection.topics(self.query_language)
+
     def chosen(self, topics: Sequence[Topic]) -> list[Topic]:
         """Those of ``topics`` that are asked for."""
         return [topic for topic in topics if self.topics is None or topic.id in self.topics]

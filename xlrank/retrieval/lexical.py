@@ -74,18 +74,18 @@ class Lexical(FirstStage):
 
     def _queries_identity(self, search: Search) -> Any:  # noqa: ANN401 - JSON values
         if self._is_structured(search):
-            return [Psq().identity, search.base.fingerprint, search.queries(search.collection.topics(search.query_language))]
+            return [Psq().identity, search.base.fingerprint, search.queries(search.originals)]
         translator = self._translator(search)
         if translator is None:
             return search.queries(self._untranslated(search))
-        return [translator.identity, self.policy, search.queries(search.collection.topics(search.query_language))]
+        return [translator.identity, self.policy, search.queries(search.originals)]
 
     def _checked(self, search: Search) -> Checked:
         """The topics in the documents' language, and what looks wrong with their translations."""
         translator = self._translator(search)
         if translator is None and self._as_they_are(search):
             return Checked(search.chosen(self._untranslated(search)), {}, {})
-        originals = search.collection.topics(search.query_language)
+        originals = search.originals
         languages = search.query_language, search.document_language
         if translator is None:
             by_id = {topic.id: topic for topic in search.collection.search_topics(*languages)}
@@ -110,7 +110,7 @@ class Lexical(FirstStage):
 
     def _structured(self, search: Search) -> Mapping[str, Mapping[str, float]]:
         """Weighted words of the documents' language for each topic."""
-        topics = search.collection.topics(search.query_language)  # all of them show what is particular to the language
+        topics = search.originals  # all of them show what is particular to the language
         languages = search.query_language, search.document_language
         told = search.progress(f"{'-'.join(languages)} structured queries")
         queries = Psq().queries(topics, search.documents, search.base, search.fields, told)
@@ -121,7 +121,7 @@ class Lexical(FirstStage):
 
     def _untranslated(self, search: Search) -> list[Topic]:
         if self._as_they_are(search):
-            return search.collection.topics(search.query_language)
+            return search.originals
         return search.collection.search_topics(search.query_language, search.document_language)
 
 

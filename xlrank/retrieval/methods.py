@@ -12,7 +12,8 @@
 | ``rrf(A, B, …)``, ``wsum(A, B, weights=0.7:0.3)`` | fusion of first stages |
 | ``run(PATH)`` | a TREC run made elsewhere, or a folder of TOPIC.tsv files as the original has them |
 
-Options of BM25: ``k1``, ``b``, ``rm3=yes``; of ``dense``: ``max_length``; of fusion: ``k``, ``norm``, ``depth``.
+Options of BM25: ``k1``, ``b``, ``rm3=yes``, ``wrong=drop`` (translations that look wrong); of ``dense``: ``max_length``,
+``revision``; of fusion: ``k``, ``norm``, ``weights``.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlrank.bases import Base
-from xlrank.collections import Topic
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, file_record
 from xlrank.retrieval.expression import Call, parse_call
@@ -68,20 +68,17 @@ class Dense(FirstStage):
         """See :class:`FirstStage`."""
         retriever = self._retriever(search)
         model = [dict(retriever.encoder.identity), retriever.query_prefix]
-        return ["dense", model, search.queries(self._topics(search)), search.documents.digest, search.depth]
+        return ["dense", model, search.queries(search.originals), search.documents.digest, search.depth]
 
     def run(self, search: Search) -> Run:
         """See :class:`FirstStage`."""
         (index,) = self.index(search)
-        return self._retriever(search).search(index, search.documents, search.queries(self._topics(search)), search.depth)
+        return self._retriever(search).search(index, search.documents, search.queries(search.originals), search.depth)
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
         told = search.progress(f"{search.document_language} embedding documents")
         return [self._retriever(search).index(search.documents, cache_folder() / "indexes", told)]
-
-    def _topics(self, search: Search) -> list[Topic]:
-        return search.collection.topics(search.query_language)
 
     def _retriever(self, search: Search) -> "DenseRetriever":
         options: dict[str, Any] = dict(self.call.options)

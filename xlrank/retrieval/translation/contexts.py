@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xlrank.bases import Base
 from xlrank.precision import resolve_precision, torch_dtype
+from xlrank.retrieval.analysis import lower_case
 from xlrank.text import clean
 
 WORD = re.compile(r"[\w\u0300-\u036f\u064b-\u065f\u0670\u200c\u200d]+")
@@ -103,10 +104,6 @@ def _units(text: str, offsets: Sequence[tuple[int, int]], skip: int) -> Iterator
             for piece in pieces:
                 form = text[max(offsets[piece][0], found.start()) : min(offsets[piece][1], found.end())]
                 if form:
-                    yield _lower(form), [piece]
+                    yield lower_case(form), [piece]
         elif pieces:
-            yield _lower(found[0]), pieces
-
-
-def _lower(word: str) -> str:
-    return word.replace("\u0130", "i").lower()
+            yield lower_case(found[0]), pieces
