@@ -8,84 +8,20 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import make_adapter, make_ranking
+from tests.conftest import make_adapter
+from tests.experiment.plans import RANKERS, Options, count, folder_of, forbid, run
 from xlrank.bases import Base
 from xlrank.collections import Collection
 from xlrank.collections.reading import read_qrels
 from xlrank.errors import XlrankError
 from xlrank.evaluation import evaluate
-from xlrank.experiment import run_experiment
 from xlrank.experiment.options import experiment_of
 from xlrank.modules import Module
 from xlrank.ranking import Ranker
 from xlrank.ranking.scorer import Scorer
-from xlrank.retrieval.dense import DenseRetriever, MeanPooledEncoder
-from xlrank.retrieval.first_stage import StageProgress, silent
+from xlrank.retrieval.dense import DenseRetriever
 from xlrank.retrieval.lexical import Lexical
 from xlrank.runs import Run
-
-Options = dict[str, Any]
-RANKERS = ["monobert", "query", "document", "split"]
-
-
-@pytest.fixture(scope="module")
-def modules(tiny_base: Base, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("modules")
-    made = {code: make_adapter(tiny_base, code, seed) for seed, code in enumerate(("ky", "tr", "en", "de"))}
-    made |= {"rank": make_ranking(tiny_base, 8), "monobert": make_ranking(tiny_base, 9, "full")}
-    return {name: str(module.save(folder / name)) for name, module in made.items()}
-
-
-@pytest.fixture
-def plan(
-    small_collection: Path, tiny_bert_folder: Path, modules: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Options:
-    monkeypatch.setenv("XLRANK_CACHE", str(tmp_path / "cache"))
-    return {
-        "collection": f"folder:{small_collection}",
-        "base": str(tiny_bert_folder),
-        "precision": "fp32",
-        "modules": modules,
-        "systems": ["dense", *RANKERS],
-        "depth": 4,
-        "budget": {"latency_topics": 1},
-    }
-
-
-def run(plan: Options, out: Path, progress: StageProgress = silent, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Run the plan with some options changed."""
-    return run_experiment(experiment_of(**{**plan, **changes}), out, progress)
-
-
-def folder_of(plan: Options) -> Path:
-    return Path(plan["collection"].removeprefix("folder:"))
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every use of the encoder a failure."""
-
-    def failing(*_: Any, **__: Any) -> None:  # noqa: ANN401
-        raise AssertionError("the encoder was used")
-
-    monkeypatch.setattr(Scorer, "__call__", failing)
-    monkeypatch.setattr(MeanPooledEncoder, "encode", failing)
-
-
-def count(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[Any]:
-    """The calls of a method, by their query language or first argument."""
-    original, calls = getattr(owner, name), []
-
-    def counting(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        calls.append(options.get("query_language") or arguments[0])
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(owner, name, counting)
-    return calls
 
 
 def test_the_default_plan(plan: Options, out: Path) -> None:
@@ -346,69 +282,3 @@ def test_the_other_document_language(plan: Options, out: Path) -> None:
     assert results["rows"][0]["documents"] == "de"
     assert results["rows"][1]["composition"] == "split(ky,de)+rank"
     assert results["rows"][0]["run"] == "runs/small/ky-de.dense.trec"
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"collection": "nonsense"}, "unknown collection 'nonsense'"),
-        ({"collection": "folder:/no/where"}, "is no folder"),
-        ({"languages": ("ky", "xx")}, "unknown language 'xx'"),
-        ({"languages": ("en",)}, "has no topics in 'en'; there are ky, tr"),
-        ({"documents": "fi"}, "has no documents in 'fi'"),
-        ({"systems": ("dense", "split(ky")}, r"system 'split\(ky': not one of"),
-        ({"systems": ("dense", "nothing")}, "module 'nothing': no such folder"),
-        ({"systems": ("dense", "bm25"), "languages": ["ky"]}, "bm25 searches with translated topics"),
-        ({"first_stage": "bm25", "languages": ["ky"]}, "bm25 searches with translated topics"),
-        ({"first_stage": "split"}, "first stage 'split': 'split' is unknown; expected one of bm25"),
-        ({"fields": "title+body"}, "fields: input should be 'title', 'description' or"),
-        ({"fields": ""}, "fields: input should be"),
-        ({"depth": 0}, "depth: input should be greater than or equal to 1"),
-        ({"precision": "fp8"}, "precision: input should be 'auto'"),
-        ({"base": "no/such-base"}, "base 'no/such-base' cannot be loaded"),
-        ({"systems": ("dense", "query"), "modules": {}, "languages": ["ky"]}, "was made for base"),
-        ({"systems": ("dense", "ky")}, "composition 'ky': it needs a ranking module to give scores"),
-        ({"systems": ("dense", "average(ky,en)")}, "it needs a ranking module to give scores"),
-        ({"systems": ("dense", "rank+ky")}, "has an invertible adapter, which works on the embeddings; put it lowest"),
-        ({"systems": ("dense", "split(monobert,ky)+rank")}, "the two sides of a split must be of one kind"),
-        ({"systems": ("dense", "split(monobert,monobert)+rank")}, "a split needs adapters or LoRAs; a full module changes"),
-        ({"systems": ("dense", "subtract(ky,en)+rank")}, "only masks and LoRAs are differences to a base"),
-        ({"systems": ("dense", "drop(monobert,1)")}, "only adapters can be left out of single layers"),
-        ({"systems": ("dense", "scale(ky,x)+rank")}, r"system 'scale\(ky,x\)\+rank': not one of .* scale takes a number"),
-    ],
-    ids=lambda value: str(value) if isinstance(value, dict) else "",
-)
-def test_a_bad_plan_is_refused_before_anything_is_done(
-    plan: Options, out: Path, change: dict[str, Any], problem: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    forbid(monkeypatch)
-    with pytest.raises(XlrankError, match=problem) as caught:
-        run(plan, out, **change)
-    assert "\n" not in str(caught.value)
-    assert not out.exists()
-
-
-def test_topics_without_the_field_are_refused(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forbid(monkeypatch)
-    path = folder_of(plan) / "topics.tr.tsv"
-    path.write_text(path.read_text().replace("elma pazar\t", "elma pazar").replace("pazar ve elma", ""))
-    with pytest.raises(XlrankError, match="topic '10' has no description"):
-        run(plan, out, fields="description")
-    assert not out.exists()
-
-
-def test_bad_judgements_are_refused(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forbid(monkeypatch)
-    with (folder_of(plan) / "qrels.txt").open("a") as stream:
-        stream.write("1 0 d99 1\n")
-    with pytest.raises(XlrankError, match="judges document 'd99'"):
-        run(plan, out)
-    assert not out.exists()
-
-
-def test_a_results_folder_that_cannot_be_written_is_refused(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forbid(monkeypatch)
-    out.write_text("a file")
-    with pytest.raises(XlrankError, match="cannot be written"):
-        run(plan, out)
-    assert out.read_text() == "a file"
