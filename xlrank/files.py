@@ -35,6 +35,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XLRANK_CACHE") or Path.home() / ".cache" / "xlrank")
 
 
+def unwritable(path: Path, error: OSError) -> XlrankError:
+    """What to raise where a file or folder could not be written."""
+    return XlrankError(f"{path}: cannot be written ({error.strerror or error}); check permissions and space")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path``; on success it takes ``path``'s name, on failure it vanishes.
@@ -53,7 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         temporary.replace(path)
     except OSError as error:
-        raise XlrankError(f"{path}: cannot be written ({error.strerror or error}); check permissions and space") from None
+        raise unwritable(path, error) from None
     finally:
         if temporary is not None:
             shutil.rmtree(temporary.parent, ignore_errors=True)
@@ -65,9 +70,13 @@ def make_folder(path: Path) -> None:
     Raises:
         XlrankError: it cannot be created, is a file, or is not writable.
     """
-    with replacing(path / ".writable") as probe:
-        probe.touch()
-    (path / ".writable").unlink()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Without a name of its own: several processes may prove the same folder at once.
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from xlrank.composition import Composition
 from xlrank.errors import XlrankError
 from xlrank.experiment.cost import measured, query_latency, summary
 from xlrank.experiment.pairs import LanguagePair
-from xlrank.files import content_key
+from xlrank.files import content_key, unwritable
 from xlrank.precision import Precision, resolve_precision
 from xlrank.ranking import Journal, Ranker
 from xlrank.retrieval.first_stage import FirstStage, StageProgress
@@ -173,7 +173,7 @@ def _locked(path: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         stream = lock.open("a", encoding="ascii")
     except OSError as error:
-        raise XlrankError(f"{lock}: cannot be written ({error.strerror}); check permissions and space") from None
+        raise unwritable(lock, error) from None
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

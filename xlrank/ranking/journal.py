@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from xlrank.errors import XlrankError
+from xlrank.files import unwritable
 
 
 class Journal:
@@ -39,7 +39,7 @@ class Journal:
             with self.path.open("a", encoding="ascii") as stream:
                 stream.write(json.dumps([batch, scores]) + "\n")
         except OSError as error:
-            raise XlrankError(f"{self.path}: cannot be written ({error.strerror}); check permissions and space") from None
+            raise unwritable(self.path, error) from None
         self.done[batch] = scores
 
     def remove(self) -> None:

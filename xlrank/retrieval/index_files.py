@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrank.errors import XlrankError
+from xlrank.files import unwritable
 
 SCANNED = 1 << 24
 """Bytes searched for line ends at a time."""
@@ -45,7 +45,7 @@ def _lock(path: Path) -> int:
                 return number
             os.close(number)
     except OSError as error:
-        raise XlrankError(f"{path.parent}: cannot be written ({error.strerror}); check permissions and space") from None
+        raise unwritable(path.parent, error) from None
 
 
 class DocumentIds:

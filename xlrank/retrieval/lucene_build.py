@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xlrank.collections.records import Document
-from xlrank.errors import XlrankError
-from xlrank.files import write_json
+from xlrank.files import unwritable, write_json
 from xlrank.retrieval.engine import Progress
 from xlrank.retrieval.index_files import build_lock
 from xlrank.retrieval.lucene_java import Worker, worker
@@ -72,7 +71,7 @@ def build(
             write_json(work / "whole" / MANIFEST, {**description, "documents": len(documents)})
             (work / "whole").replace(index)
         except OSError as error:
-            raise XlrankError(f"{index}: cannot be written ({error.strerror or error}); check permissions and space") from None
+            raise unwritable(index, error) from None
         finally:
             if index.is_dir() or not _finished(work / "parts"):
                 shutil.rmtree(work, ignore_errors=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xlrank.errors import XlrankError
-from xlrank.files import cache_folder, content_key, write_text
+from xlrank.files import cache_folder, content_key, unwritable, write_text
 from xlrank.text import clean
 
 TITLE = "# xlrank: translated texts, source TAB translation"
@@ -53,7 +53,7 @@ class TranslationStore:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.writelines(f"{text}\t{translation}\n" for text, translation in rows)
         except OSError as error:
-            raise XlrankError(f"{self.path}: cannot be written ({error.strerror}); check permissions and space") from None
+            raise unwritable(self.path, error) from None
         self._known.update(rows)
 
     def _read(self) -> dict[str, str]:
