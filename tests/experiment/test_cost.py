@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from xlrank.experiment.cost import measured, query_latency, summary
+from xlrank.experiment.cost import Meter, joint_cost, measured, query_latency, summary
 
 
 def test_seconds_and_the_peak_of_a_block_alone() -> None:
@@ -21,6 +21,14 @@ def test_seconds_and_the_peak_of_a_block_alone() -> None:
     low, high, again = peak(1), peak(200), peak(1)
     assert high - low > 150
     assert high - again > 150, "the peak of an earlier block counts no longer"
+
+
+def test_what_is_made_of_others_costs_what_they_cost_as_well() -> None:
+    dense = {"seconds": 2.5, "peak_memory_mb": 900.0}
+    ranker = {"seconds": 10.0, "peak_memory_mb": 700.0, "pairs": 60, "resumed": False}
+    assert joint_cost(Meter(0.25, 120.0), [dense, ranker]) == {"seconds": 12.75, "peak_memory_mb": 900.0, "pairs": 60}
+    assert joint_cost(Meter(0.25, None), [{}]) == {"seconds": 0.25, "peak_memory_mb": None}
+    assert joint_cost(Meter(), [ranker | {"resumed": True}, ranker])["resumed"]
 
 
 def test_latency_is_in_milliseconds() -> None:

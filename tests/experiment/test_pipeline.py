@@ -20,7 +20,9 @@ from xlrank.modules import Module
 from xlrank.ranking import Ranker
 from xlrank.ranking.scorer import Scorer
 from xlrank.retrieval.dense import DenseRetriever
+from xlrank.retrieval.fusion import fuse
 from xlrank.retrieval.lexical import Lexical
+from xlrank.retrieval.methods import Dense
 from xlrank.runs import Run
 
 
@@ -85,6 +87,20 @@ def test_an_ensemble_averages_ranks(plan: Options, out: Path) -> None:
     for topic, ranking in both.rankings.items():
         ranks = [{d: i for i, (d, _) in enumerate(one.rankings[topic], 1)} for one in (dense, split)]
         assert [score for _, score in ranking] == [-(ranks[0][d] + ranks[1][d]) / 2 for d, _ in ranking]
+
+
+def test_a_fusion_takes_its_parts_from_their_runs(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count(monkeypatch, Dense, "run")
+    fusion = "rrf(dense, dense(max_length=16))"
+    dense, fused = run(plan, out, languages=["ky"], systems=["dense", fusion])["rows"]
+    assert len(calls) == 2
+    parts = [Run.read(out / "runs" / "small" / f"ky-en.{name}.trec") for name in ("dense", "dense_max_length_16_")]
+    assert Run.read(out / fused["run"]).scores() == fuse(parts).scores()
+    seconds = [part.metadata["cost"]["seconds"] for part in parts]
+    assert dense["cost"]["seconds"] == seconds[0]
+    assert fused["cost"]["seconds"] >= sum(seconds) > 0
+    assert run(plan, out, languages=["ky"], systems=["dense", fusion])["rows"][1]["cost"] == fused["cost"]
+    assert len(calls) == 2
 
 
 def test_a_budget_of_topics(plan: Options, out: Path) -> None:

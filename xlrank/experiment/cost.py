@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,23 @@ def measured() -> Iterator[Meter]:
         yield meter
     finally:
         meter.seconds, meter.peak_memory_mb = time.monotonic() - started, _peak()
+
+
+def costs_of(meter: Meter) -> dict[str, Any]:
+    """A meter's readings as a run's metadata has them."""
+    return {"seconds": round(meter.seconds, 2), "peak_memory_mb": meter.peak_memory_mb}
+
+
+def joint_cost(meter: Meter, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a run costs that was made of others: their seconds and pairs besides its own, and the most memory of any."""
+    pairs = [part["pairs"] for part in parts if part.get("pairs")]
+    memory = [meter.peak_memory_mb, *(part.get("peak_memory_mb") for part in parts)]
+    return {
+        "seconds": round(meter.seconds + sum(part.get("seconds", 0.0) for part in parts), 2),
+        "peak_memory_mb": max((peak for peak in memory if peak is not None), default=None),
+        **({"pairs": sum(pairs)} if pairs else {}),
+        **({"resumed": True} if any(part.get("resumed") for part in parts) else {}),
+    }
 
 
 def query_latency(rank: Callable[[], Any]) -> float:

@@ -2,7 +2,7 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,12 +13,12 @@ import xlrank
 from xlrank.bases import Base
 from xlrank.composition import Composition
 from xlrank.errors import XlrankError
-from xlrank.experiment.cost import measured, query_latency, summary
+from xlrank.experiment.cost import costs_of, joint_cost, measured, query_latency, summary
 from xlrank.experiment.pairs import LanguagePair
 from xlrank.files import content_key, unwritable
 from xlrank.precision import Precision, resolve_precision
 from xlrank.ranking import Journal, Ranker
-from xlrank.retrieval.first_stage import FirstStage, StageProgress
+from xlrank.retrieval.first_stage import CompoundStage, FirstStage, StageProgress
 from xlrank.retrieval.fusion import fuse
 from xlrank.runs import Run
 
@@ -54,9 +54,16 @@ class Stages:
         self._held: dict[Path, Run] = {}
 
     def retrieved(self, name: str, stage: FirstStage, pair: LanguagePair) -> Run:
-        """The run of a first stage."""
+        """The run of a first stage; one made of others takes their runs from here too, and costs what they cost as well."""
         search = pair.search(self.base, self.progress)
-        return self._cached(name, pair, [stage.identity(search)], lambda _key: stage.run(search))
+
+        def make(_key: str) -> Run:
+            if not isinstance(stage, CompoundStage):
+                return stage.run(search)
+            parts = [self.retrieved(str(part), part, pair) for part in stage.parts]
+            return _made_of(parts, lambda: stage.combine(parts, search))
+
+        return self._cached(name, pair, [stage.identity(search)], make)
 
     def reranked(self, name: str, composition: Composition, candidates: Run, pair: LanguagePair) -> Run:
         """The candidates re-ordered by a composed ranker; an interrupted call continues from its journal."""
@@ -78,18 +85,23 @@ class Stages:
             ranker = self._ranker(composition)
             journal = Journal(self._journal_path(key))
             resumed = bool(journal.done)
-            run = ranker.rerank(
-                candidates,
-                pair.collection,
-                query_language=pair.ranked_language,
-                document_language=pair.document,
-                queries=pair.ranked_queries,
-                depth=self.depth,
-                journal=journal,
-                progress=self.progress(f"{pair} {name}"),
-            )
-            count = sum(map(len, found.rankings.values()))
-            costs = {"pairs": count, "resumed": resumed, "ms_per_query": self._latency(ranker, found, pair)}
+            with measured() as meter:
+                run = ranker.rerank(
+                    candidates,
+                    pair.collection,
+                    query_language=pair.ranked_language,
+                    document_language=pair.document,
+                    queries=pair.ranked_queries,
+                    depth=self.depth,
+                    journal=journal,
+                    progress=self.progress(f"{pair} {name}"),
+                )
+            costs = {
+                **costs_of(meter),  # of the ranking alone, without the topics that are ranked once more for their latency
+                "pairs": sum(map(len, found.rankings.values())),
+                "resumed": resumed,
+                "ms_per_query": self._latency(ranker, found, pair),
+            }
             return Run(
                 run.name, run.rankings, {"cost": costs, "candidates": str(candidates.metadata.get("key", candidates.name))}
             )
@@ -99,7 +111,8 @@ class Stages:
     def fused(self, name: str, runs: Mapping[str, Run], pair: LanguagePair) -> Run:
         """An ensemble by the average of ranks, over the documents that any of the runs has (the paper's ENS)."""
         keys = [run.metadata.get("key") or run.scores() for run in runs.values()]
-        return self._cached(name, pair, ["ensemble", keys], lambda _key: fuse(list(runs.values()), "mean-rank"))
+        members = list(runs.values())
+        return self._cached(name, pair, ["ensemble", keys], lambda _key: _made_of(members, lambda: fuse(members, "mean-rank")))
 
     def run_path(self, name: str, pair: LanguagePair) -> Path:
         """Where a system's run is kept."""
@@ -139,10 +152,9 @@ class Stages:
         started = time.time()
         with measured() as meter:
             run = make(key)
-        costs = {"seconds": round(meter.seconds, 2), "peak_memory_mb": meter.peak_memory_mb, **run.metadata.get("cost", {})}
         metadata = {
             "key": key,
-            "cost": costs,
+            "cost": costs_of(meter) | run.metadata.get("cost", {}),
             "platform.software": f"xlrank {xlrank.__version__}",
             "data.test_collection": str(pair),
             "method": name,
@@ -153,6 +165,14 @@ class Stages:
             "reference": self.reference,
         }
         return Run(name, run.rankings, {**run.metadata, **metadata})
+
+
+def _made_of(parts: Sequence[Run], combine: Callable[[], Run]) -> Run:
+    """A run made of others: what they cost is part of its cost."""
+    with measured() as meter:
+        run = combine()
+    costs = [part.metadata.get("cost", {}) for part in parts]
+    return Run(run.name, run.rankings, {**run.metadata, "cost": joint_cost(meter, costs)})
 
 
 def _read(path: Path) -> Run | None:

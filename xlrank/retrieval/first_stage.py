@@ -101,3 +101,30 @@ class FirstStage(ABC):
         Raises:
             XlrankError: the stage cannot work on this search.
         """
+
+
+class CompoundStage(FirstStage):
+    """A first stage that works on the candidates of others.
+
+    Attributes:
+        parts: these others; whoever has their runs already hands them to :meth:`combine`.
+    """
+
+    parts: Sequence[FirstStage]
+
+    @abstractmethod
+    def combine(self, runs: Sequence[Run], search: Search) -> Run:
+        """The candidates, given the runs of the parts in their order."""
+
+    def run(self, search: Search) -> Run:
+        """See :class:`FirstStage`."""
+        return self.combine([part.run(search) for part in self.parts], search)
+
+    def index(self, search: Search) -> list[Path]:
+        """See :class:`FirstStage`."""
+        return [path for part in self.parts for path in part.index(search)]
+
+    def check(self, search: Search) -> None:
+        """See :class:`FirstStage`."""
+        for part in self.parts:
+            part.check(search)

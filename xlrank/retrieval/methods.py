@@ -16,7 +16,7 @@ Options of BM25: ``k1``, ``b``, ``rm3=yes``, ``wrong=drop`` (translations that l
 ``revision``; of fusion: ``k``, ``norm``, ``weights``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, file_record
 from xlrank.retrieval.expression import Call, parse_call
-from xlrank.retrieval.first_stage import FirstStage, Search
+from xlrank.retrieval.first_stage import CompoundStage, FirstStage, Search
 from xlrank.retrieval.lexical import Lexical
 from xlrank.retrieval.options import check_options, number
 from xlrank.runs import Run, read_preranking
@@ -87,7 +87,7 @@ class Dense(FirstStage):
         return _dense_retriever(search.base, tuple(sorted(options.items())))
 
 
-class Fusion(FirstStage):
+class Fusion(CompoundStage):
     """Several first stages as one: reciprocal ranks, or weighted sums of normalised scores."""
 
     def __init__(self, call: Call) -> None:
@@ -106,24 +106,15 @@ class Fusion(FirstStage):
         if "weights" in call.options:
             self.settings["weights"] = _weights(call, len(self.parts))
 
-    def check(self, search: Search) -> None:
-        """See :class:`FirstStage`."""
-        for part in self.parts:
-            part.check(search)
-
-    def index(self, search: Search) -> list[Path]:
-        """See :class:`FirstStage`."""
-        return [path for part in self.parts for path in part.index(search)]
-
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
         return [self.settings, [part.identity(search) for part in self.parts]]
 
-    def run(self, search: Search) -> Run:
-        """See :class:`FirstStage`."""
+    def combine(self, runs: Sequence[Run], search: Search) -> Run:
+        """See :class:`CompoundStage`."""
         from xlrank.retrieval.fusion import fuse
 
-        return fuse([part.run(search) for part in self.parts], depth=search.depth, **self.settings)
+        return fuse(runs, depth=search.depth, **self.settings)
 
 
 class Given(FirstStage):
