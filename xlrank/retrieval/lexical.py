@@ -11,7 +11,7 @@ from xlrank.retrieval.engine import LexicalEngine, lexical_engine
 from xlrank.retrieval.expression import Call
 from xlrank.retrieval.first_stage import FirstStage, Search
 from xlrank.retrieval.lucene import Rm3
-from xlrank.retrieval.options import check_options, number, yes
+from xlrank.retrieval.options import check_options, numbers, yes
 from xlrank.retrieval.translation.degenerate import POLICIES, Checked, Policy, check_translations
 from xlrank.retrieval.translation.file import FileTranslator
 from xlrank.retrieval.translation.model import ModelTranslator
@@ -30,7 +30,7 @@ class Lexical(FirstStage):
         super().__init__(call)
         check_options(call, ("k1", "b", "rm3", "file", "mt", "wrong"))
         self.policy = _policy(call)
-        self.parameters: dict[str, Any] = {name: number(call, name) for name in ("k1", "b") if name in call.options}
+        self.parameters = numbers(call, {"k1": float, "b": float})
         self.rm3 = yes(call, "rm3")
         if self.rm3 and call.name == "bm25s":
             raise XlrankError(f"first stage {str(call)!r}: rm3 needs Lucene; write bm25 instead of bm25s")

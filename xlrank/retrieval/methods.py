@@ -9,14 +9,16 @@
 | ``bm25(as-is)`` | over the topics as they are, whatever their language |
 | ``bm25s(…)`` | the same without Java |
 | ``dense``, ``dense(model=NAME)`` | a bi-encoder: the base itself, or any sentence-transformers model |
+| ``rocchio(A)`` | a bi-encoder again, its queries moved towards the best documents of the first stage A |
 | ``rrf(A, B, …)``, ``wsum(A, B, weights=0.7:0.3)`` | fusion of first stages |
 | ``run(PATH)`` | a TREC run made elsewhere, or a folder of TOPIC.tsv files as the original has them |
 
 Options of BM25: ``k1``, ``b``, ``rm3=yes``, ``wrong=drop`` (translations that look wrong); of ``dense``: ``max_length``,
-``revision``; of fusion: ``k``, ``norm``, ``weights``.
+``revision``; of ``rocchio`` these, ``documents`` and ``weight``; of fusion: ``k``, ``norm``, ``weights``.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +29,8 @@ from xlrank.files import cache_folder, file_record
 from xlrank.retrieval.expression import Call, parse_call
 from xlrank.retrieval.first_stage import CompoundStage, FirstStage, Search
 from xlrank.retrieval.lexical import Lexical
-from xlrank.retrieval.options import check_options, number
+from xlrank.retrieval.options import check_options, numbers
+from xlrank.retrieval.rocchio import Rocchio
 from xlrank.runs import Run, read_preranking
 
 if TYPE_CHECKING:
@@ -53,16 +56,19 @@ def made(call: Call) -> FirstStage:
     return METHODS[call.name](call)
 
 
+DENSE_OPTIONS = ("model", "max_length", "revision")
+FEEDBACK_OPTIONS: dict[str, type[int] | type[float]] = {"documents": int, "weight": float}
+
+
 class Dense(FirstStage):
     """A bi-encoder: the base itself, or a sentence-transformers model."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        check_options(call, ("model", "max_length", "revision"), arguments=0)
+        check_options(call, DENSE_OPTIONS, arguments=0)
         if "revision" in call.options and "model" not in call.options:
             raise XlrankError(f"first stage {str(call)!r}: revision: expected with model=NAME only")
-        if "max_length" in call.options:
-            number(call, "max_length", int)
+        numbers(call, {"max_length": int})
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
@@ -70,10 +76,11 @@ class Dense(FirstStage):
         model = [dict(retriever.encoder.identity), retriever.query_prefix]
         return ["dense", model, search.queries(search.originals), search.documents.digest, search.depth]
 
-    def run(self, search: Search) -> Run:
-        """See :class:`FirstStage`."""
+    def run(self, search: Search, feedback: "tuple[Rocchio, Run] | None" = None) -> Run:
+        """See :class:`FirstStage`; ``feedback`` moves the queries towards the best documents of a run."""
         (index,) = self.index(search)
-        return self._retriever(search).search(index, search.documents, search.queries(search.originals), search.depth)
+        queries = search.queries(search.originals)
+        return self._retriever(search).search(index, search.documents, queries, search.depth, feedback)
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
@@ -81,10 +88,39 @@ class Dense(FirstStage):
         return [self._retriever(search).index(search.documents, cache_folder() / "indexes", told)]
 
     def _retriever(self, search: Search) -> "DenseRetriever":
-        options: dict[str, Any] = dict(self.call.options)
-        if "max_length" in options:
-            options["max_length"] = int(options["max_length"])
+        options = dict(self.call.options) | numbers(self.call, {"max_length": int})
         return _dense_retriever(search.base, tuple(sorted(options.items())))
+
+
+class DenseFeedback(CompoundStage):
+    """A bi-encoder whose queries move towards the best documents of another first stage."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        check_options(call, (*FEEDBACK_OPTIONS, *DENSE_OPTIONS), arguments=1)
+        self.parts = [made(call.arguments[0])]
+        self.dense = Dense(Call("dense", (), {name: call.options[name] for name in DENSE_OPTIONS if name in call.options}))
+        try:
+            self.rocchio = Rocchio(**numbers(call, FEEDBACK_OPTIONS))
+        except XlrankError as error:
+            raise XlrankError(f"first stage {str(call)!r}: {error}") from None
+
+    def check(self, search: Search) -> None:
+        """See :class:`FirstStage`."""
+        super().check(search)
+        self.dense.check(search)
+
+    def identity(self, search: Search) -> Any:  # noqa: ANN401
+        """See :class:`FirstStage`."""
+        return ["rocchio", asdict(self.rocchio), self.parts[0].identity(search), self.dense.identity(search)]
+
+    def index(self, search: Search) -> list[Path]:
+        """See :class:`FirstStage`."""
+        return list(dict.fromkeys([*super().index(search), *self.dense.index(search)]))
+
+    def combine(self, runs: Sequence[Run], search: Search) -> Run:
+        """See :class:`CompoundStage`."""
+        return self.dense.run(search, (self.rocchio, runs[0]))
 
 
 class Fusion(CompoundStage):
@@ -98,9 +134,7 @@ class Fusion(CompoundStage):
         if len(call.arguments) < 2:
             raise XlrankError(f"first stage {str(call)!r}: expected at least two first stages to fuse")
         self.parts = [made(argument) for argument in call.arguments]
-        self.settings: dict[str, Any] = {"method": call.name}
-        if "k" in call.options:
-            self.settings["k"] = number(call, "k", int)
+        self.settings: dict[str, Any] = {"method": call.name, **numbers(call, {"k": int})}
         if "norm" in call.options:
             self.settings["normalisation"] = call.options["norm"]
         if "weights" in call.options:
@@ -175,6 +209,7 @@ METHODS: dict[str, Callable[[Call], FirstStage]] = {
     "bm25": Lexical,
     "bm25s": Lexical,
     "dense": Dense,
+    "rocchio": DenseFeedback,
     "run": Given,
     **dict.fromkeys(("rrf", "isr", "mean-rank", "wsum", "sum", "mnz", "anz", "max", "min", "med"), Fusion),
 }

@@ -1,7 +1,8 @@
 """Options of first-stage expressions: which there are, and their values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from xlrank.errors import XlrankError
 from xlrank.retrieval.expression import Call
@@ -35,6 +36,15 @@ def number(call: Call, name: str, kind: type[int] | type[float] = float) -> floa
         what = "a whole number" if kind is int else "a number"
         raise XlrankError(f"first stage {str(call)!r}: {name}={call.options[name]}: expected {what}")
     return value
+
+
+def numbers(call: Call, kinds: Mapping[str, type[int] | type[float]]) -> dict[str, Any]:
+    """Those of the options that are given, as numbers.
+
+    Raises:
+        XlrankError: one is none.
+    """
+    return {name: number(call, name, kind) for name, kind in kinds.items() if name in call.options}
 
 
 def yes(call: Call, name: str) -> bool:

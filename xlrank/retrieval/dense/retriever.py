@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from xlrank.precision import Precision
 from xlrank.retrieval.dense.encoders import BiEncoder, MeanPooledEncoder, Progress, Side, Vectors
 from xlrank.retrieval.dense.search import nearest
 from xlrank.retrieval.dense.store import FORMAT, Storage, VectorIndex, build, open_index
+from xlrank.retrieval.rocchio import Rocchio
 from xlrank.runs import Run
 from xlrank.text import clean
 
@@ -101,7 +103,14 @@ class DenseRetriever:
             build(path, documents, lambda texts, report: self.embed(texts, report, side="document"), facts, progress)
         return path
 
-    def search(self, index: Path, documents: Sequence[Document], queries: Mapping[str, str], depth: int) -> Run:
+    def search(
+        self,
+        index: Path,
+        documents: Sequence[Document],
+        queries: Mapping[str, str],
+        depth: int,
+        feedback: tuple[Rocchio, Run] | None = None,
+    ) -> Run:
         """The ``depth`` nearest documents of each query, exactly; equally near ones in the order of ids, also at the cut.
 
         Args:
@@ -109,9 +118,11 @@ class DenseRetriever:
             documents: the indexed documents, in the same order; they are not read again.
             queries: topic id to text.
             depth: documents a query, at least 1.
+            feedback: moves the queries towards the best documents of a run.
 
         Raises:
-            XlrankError: the index is damaged, was made for other documents or by another model, or a query is empty.
+            XlrankError: the index is damaged, was made for other documents or by another model, or a query is empty; or the run
+                of ``feedback`` ranks other documents.
         """
         if depth < 1:
             raise XlrankError(f"depth is {depth}; expected the number of documents wanted for a topic, at least 1")
@@ -127,6 +138,9 @@ class DenseRetriever:
                 f"dense retrieval: the vector of topic {list(queries)[int(odd[0])]!r} holds what is no number; "
                 f"the model {self.encoder.name!r} cannot be used"
             )
+        if feedback:
+            rocchio, run = feedback
+            asked = rocchio.moved(asked, list(queries), run, stored, self.encoder.similarity)
         options = {"places": stored.places, "similarity": self.encoder.similarity, "largest": stored.facts["largest"]}
         found = nearest(asked, stored.vectors, depth, **options)
         try:
@@ -136,7 +150,10 @@ class DenseRetriever:
             }
         except XlrankError as error:
             raise XlrankError(f"{index}: {error}; delete the folder and index the documents again") from None
-        return Run("dense", rankings, {"method": self._described(depth)})
+        described = self._described(depth)
+        if feedback:
+            described["feedback"] = {**asdict(feedback[0]), "run": feedback[1].name}
+        return Run("dense", rankings, {"method": described})
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None, *, side: Side | None = None) -> Vectors:
         """Vectors [texts, dimensions] in float32, with the prefix of ``side``; None: of the texts as they are."""

@@ -8,7 +8,8 @@ An index is a folder: ``vectors.npy`` [documents, dimensions] in the documents' 
 import mmap
 import shutil
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -61,6 +62,21 @@ class VectorIndex:
         """The ids of some documents by their numbers."""
         starts: list[int] = self._starts[rows].tolist()
         return [self._ids[start : self._ids.find(b"\n", start)].decode() for start in starts]
+
+    def rows(self, ids: Iterable[str]) -> dict[str, int]:
+        """The numbers of some documents by their ids.
+
+        Raises:
+            XlrankError: one is not in the index, or has no text.
+        """
+        order = np.argsort(self.places)[int((self.places < 0).sum()) :]
+        found = {}
+        for wanted in ids:
+            place = bisect_left(order, wanted, key=lambda row: self.ids(np.array([row]))[0])
+            if place == len(order) or self.ids(order[place : place + 1])[0] != wanted:
+                raise XlrankError(f"{self.path}: holds no document {wanted!r}; it was made for other documents")
+            found[wanted] = int(order[place])
+        return found
 
 
 def build(

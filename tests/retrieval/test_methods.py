@@ -1,0 +1,128 @@
+"""First stages by expression: each does what it says on the small collection, is known by what decides it, or is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from xlrank.bases import Base
+from xlrank.collections import Collection
+from xlrank.errors import XlrankError
+from xlrank.files import cache_folder
+from xlrank.retrieval.dense import DenseRetriever
+from xlrank.retrieval.first_stage import Search
+from xlrank.retrieval.fusion import fuse
+from xlrank.retrieval.methods import ALIASES, METHODS, first_stage
+from xlrank.retrieval.rocchio import Rocchio
+from xlrank.runs import Run
+
+
+@pytest.fixture
+def search(small_collection: Path, tiny_base: Base) -> Search:
+    return Search(Collection(f"folder:{small_collection}"), "tr", "en", tiny_base, depth=5)
+
+
+def test_dense(search: Search, tiny_base: Base) -> None:
+    queries = {"1": "köprü su ve köprü", "2": "seçim okulda seçim", "10": "elma pazar pazar ve elma"}
+    for expression, retriever in (
+        ("dense", DenseRetriever(tiny_base)),
+        ("dense(max_length=12)", DenseRetriever(tiny_base, max_length=12)),
+    ):
+        index = retriever.index(search.documents, cache_folder() / "indexes")
+        assert first_stage(expression).run(search).rankings == retriever.search(index, search.documents, queries, 5).rankings
+        assert first_stage(expression).index(search) == [index]
+
+
+def test_fusion_is_of_the_parts_runs(search: Search) -> None:
+    parts = [first_stage(text).run(search) for text in ("dense", "dense(max_length=12)")]
+    for expression, settings in (
+        ("rrf(dense, dense(max_length=12), k=3)", {"method": "rrf", "k": 3}),
+        (
+            "wsum(dense, dense(max_length=12), norm=z-score, weights=3:1)",
+            {"method": "wsum", "normalisation": "z-score", "weights": [3.0, 1.0]},
+        ),
+        ("max(dense, dense(max_length=12))", {"method": "max"}),
+    ):
+        expected = fuse(parts, depth=5, **settings)  # type: ignore[arg-type]
+        assert first_stage(expression).run(search).rankings == expected.rankings
+    assert len(first_stage("rrf(dense, dense(max_length=12))").index(search)) == 2
+
+
+def test_rocchio_searches_again_with_what_another_stage_found(search: Search, tiny_base: Base, tmp_path: Path) -> None:
+    given = Run.of("given", {"1": {"d3": 2.0}, "2": {"d1": 1.0}})
+    given.write(tmp_path / "given.trec")
+    found = first_stage(f"rocchio(run({tmp_path / 'given.trec'}), documents=1, weight=50)").run(search)
+    assert [found.rankings[topic][0][0] for topic in ("1", "2")] == ["d3", "d1"]
+    assert found.rankings["10"] == first_stage("dense").run(search).rankings["10"]
+    retriever = DenseRetriever(tiny_base, max_length=12)
+    stage = first_stage("rocchio(dense, max_length=12)")
+    index = retriever.index(search.documents, cache_folder() / "indexes")
+    feedback = Rocchio(), first_stage("dense").run(search)
+    assert stage.run(search).rankings == (
+        retriever.search(index, search.documents, search.queries(search.originals), 5, feedback).rankings
+    )
+    assert index in stage.index(search) and len(stage.index(search)) == 2
+    assert len(first_stage("rocchio(dense)").index(search)) == 1
+
+
+def test_a_run_made_elsewhere(search: Search, tmp_path: Path) -> None:
+    run = Run.of("theirs", {"1": {f"d{i}": 9.0 - i for i in range(1, 7)}, "2": {"d3": 1.0}, "99": {"d1": 1.0}})
+    run.write(tmp_path / "tr-en.trec")
+    chosen = Search(search.collection, "tr", "en", search.base, depth=2, topics=frozenset({"1", "2", "10"}))
+    found = first_stage(f"run({tmp_path}/{{query}}-{{document}}.trec)").run(chosen)
+    assert found.rankings == {"1": (("d1", 8.0), ("d2", 7.0)), "2": (("d3", 1.0),)}
+    with pytest.raises(XlrankError, match=r"absent\.trec: no such file; expected a TREC run"):
+        first_stage("run(absent.trec)").check(search)
+    with pytest.raises(XlrankError, match=r"absent\.trec: no such file"):
+        first_stage("rrf(dense, rocchio(run(absent.trec)))").check(search)
+
+
+def test_only_the_topics_asked_for(search: Search) -> None:
+    one = Search(search.collection, "tr", "en", search.base, depth=3, topics=frozenset({"2"}))
+    assert list(first_stage("rrf(dense, dense(max_length=12))").run(one).rankings) == ["2"]
+
+
+def test_what_decides_a_run_is_in_its_identity(search: Search, small_collection: Path) -> None:
+    texts = [
+        *("dense", "dense(max_length=12)", "rocchio(dense)", "rocchio(dense, documents=4)", "rocchio(dense, weight=1)"),
+        *("rocchio(dense, max_length=12)", "rocchio(dense(max_length=12))", "bm25s(as-is)", "bm25s(as-is, b=0.3)"),
+        *("rrf(dense, bm25s(as-is))", "rrf(dense, bm25s(as-is), k=1)", "wsum(dense, bm25s(as-is))", "bm25s(psq)", "bm25(psq)"),
+    ]
+    known = {text: first_stage(text).identity(search) for text in texts}
+    assert len({str(identity) for identity in known.values()}) == len(texts)
+    assert {text: first_stage(text).identity(search) for text in texts} == known
+    with (small_collection / "topics.tr.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("11\tyeni\tyeni konu\n")
+    changed = Search(Collection(f"folder:{small_collection}"), "tr", "en", search.base, depth=5)
+    assert all(first_stage(text).identity(changed) != known[text] for text in texts)
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_short_names(name: str, search: Search) -> None:
+    assert first_stage(name).identity(search) == first_stage(ALIASES[name]).identity(search)
+    assert name not in METHODS
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("denze", "'denze' is unknown; expected one of bm25, bm25s, dense, rocchio, run"),
+        ("dense(bm25)", "dense takes 0 arguments, got 1"),
+        ("dense(revision=main)", "revision: expected with model=NAME only"),
+        ("dense(max_length=long)", "max_length=long: expected a whole number"),
+        ("rrf(dense)", "expected at least two first stages to fuse"),
+        ("rrf(dense, denze)", "'denze' is unknown"),
+        ("rrf(dense, bm25, norm=rank)", "unknown option 'norm' of rrf; expected k, weights"),
+        ("wsum(dense, bm25, weights=1)", "expected 2 numbers joined by colons"),
+        ("wsum(dense, bm25, weights=a:b)", "expected 2 numbers joined by colons"),
+        ("max(dense, bm25, weights=1:1)", "unknown option 'weights' of max"),
+        ("rocchio()", "rocchio takes 1 arguments, got 0"),
+        ("rocchio(dense, documents=0)", "documents=0, weight=0.5: expected at least 1"),
+        ("rocchio(dense, words=3)", "unknown option 'words' of rocchio; expected documents, weight, model"),
+        ("run(a, b)", "run takes 1 arguments, got 2"),
+    ],
+)
+def test_what_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(XlrankError, match="^first stage") as caught:
+        first_stage(text)
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
