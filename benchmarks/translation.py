@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from xlrank.retrieval.translation.feedback import Feedback
+
 from benchmarks.timing import print_table
 from xlrank.bases import Base
 from xlrank.collections import Collection
@@ -18,12 +20,11 @@ from xlrank.retrieval.first_stage import Search
 from xlrank.retrieval.fusion import fuse
 from xlrank.retrieval.lucene import LuceneBM25
 from xlrank.retrieval.methods import first_stage
-from xlrank.retrieval.translation.feedback import Feedback
 from xlrank.retrieval.translation.structured import Psq
 
 WEIGHTS = (0.7, 0.3)
 """Of dense retrieval and structured queries, min-max normalised."""
-SYSTEMS = ("dense", "psq", "rrf", "wsum", "psq+feedback", "wsum+feedback")
+SYSTEMS = ("dense", "psq", "rrf", "wsum", "rocchio", "rm3", "fusion")
 
 
 def run(collection_id: str, out: Path, languages: list[str]) -> None:

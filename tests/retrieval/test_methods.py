@@ -42,7 +42,7 @@ def test_fusion_is_of_the_parts_runs(search: Search) -> None:
         ),
         ("max(dense, dense(max_length=12))", {"method": "max"}),
     ):
-        expected = fuse(parts, depth=5, **settings)  # type: ignore[arg-type]
+        expected = fuse(parts, depth=5, **settings)
         assert first_stage(expression).run(search).rankings == expected.rankings
     assert len(first_stage("rrf(dense, dense(max_length=12))").index(search)) == 2
 
@@ -54,7 +54,7 @@ def test_rocchio_searches_again_with_what_another_stage_found(search: Search, ti
     assert [found.rankings[topic][0][0] for topic in ("1", "2")] == ["d3", "d1"]
     assert found.rankings["10"] == first_stage("dense").run(search).rankings["10"]
     retriever = DenseRetriever(tiny_base, max_length=12)
-    stage = first_stage("rocchio(dense, max_length=12)")
+    stage = first_stage("rocchio(dense, dense(max_length=12))")
     index = retriever.index(search.documents, cache_folder() / "indexes")
     feedback = Rocchio(), first_stage("dense").run(search)
     assert stage.run(search).rankings == (
@@ -62,6 +62,28 @@ def test_rocchio_searches_again_with_what_another_stage_found(search: Search, ti
     )
     assert index in stage.index(search) and len(stage.index(search)) == 2
     assert len(first_stage("rocchio(dense)").index(search)) == 1
+
+
+def test_rm3_adds_words_of_what_another_stage_found(search: Search, tmp_path: Path) -> None:
+    Run.of("given", {"1": {"d3": 2.0}}).write(tmp_path / "given.trec")
+    given = f"run({tmp_path / 'given.trec'})"
+    found = first_stage(f"rm3({given}, bm25s(as-is), documents=1)").run(search)
+    assert list(found.rankings) == ["1"], "Turkish words alone find nothing in English"
+    assert [id_ for id_, _ in found.rankings["1"]] == ["d3"], "the other words of d3 are common"
+    plain = first_stage("bm25s(psq)").run(search)
+    led = first_stage(f"rm3({given}, bm25s(psq), documents=1, weight=0.9)").run(search)
+    assert led.rankings["1"][0][0] == "d3"
+    assert {topic: led.rankings[topic] for topic in ("2", "10")} == {topic: plain.rankings[topic] for topic in ("2", "10")}
+    assert first_stage(f"rm3({given})").identity(search) == first_stage(f"rm3({given}, bm25(psq))").identity(search)
+
+
+def test_structured_queries_learn_from_a_parallel_corpus(search: Search, tmp_path: Path) -> None:
+    (tmp_path / "tr-en.tsv").write_text("köprü\tbridge\n" * 40 + "seçim\telection\n" * 40, encoding="utf-8")
+    stage = first_stage(f"bm25s(psq, parallel={tmp_path}/{{query}}-{{document}}.tsv)")
+    assert stage.run(search).rankings["1"][0][0] == "d1"
+    assert stage.identity(search) != first_stage("bm25s(psq)").identity(search)
+    with pytest.raises(XlrankError, match=r"absent\.tsv: cannot be read"):
+        first_stage("bm25(psq, parallel=absent.tsv)").check(search)
 
 
 def test_a_run_made_elsewhere(search: Search, tmp_path: Path) -> None:
@@ -84,7 +106,8 @@ def test_only_the_topics_asked_for(search: Search) -> None:
 def test_what_decides_a_run_is_in_its_identity(search: Search, small_collection: Path) -> None:
     texts = [
         *("dense", "dense(max_length=12)", "rocchio(dense)", "rocchio(dense, documents=4)", "rocchio(dense, weight=1)"),
-        *("rocchio(dense, max_length=12)", "rocchio(dense(max_length=12))", "bm25s(as-is)", "bm25s(as-is, b=0.3)"),
+        *("rm3(dense)", "rm3(dense, words=9)", "rm3(dense, bm25s(as-is))"),
+        *("rocchio(dense, dense(max_length=12))", "rocchio(dense(max_length=12))", "bm25s(as-is)", "bm25s(as-is, b=0.3)"),
         *("rrf(dense, bm25s(as-is))", "rrf(dense, bm25s(as-is), k=1)", "wsum(dense, bm25s(as-is))", "bm25s(psq)", "bm25(psq)"),
     ]
     known = {text: first_stage(text).identity(search) for text in texts}
@@ -105,7 +128,7 @@ def test_short_names(name: str, search: Search) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("denze", "'denze' is unknown; expected one of bm25, bm25s, dense, rocchio, run"),
+        ("denze", "'denze' is unknown; expected one of bm25, bm25s, dense, rocchio, rm3, run"),
         ("dense(bm25)", "dense takes 0 arguments, got 1"),
         ("dense(revision=main)", "revision: expected with model=NAME only"),
         ("dense(max_length=long)", "max_length=long: expected a whole number"),
@@ -115,9 +138,14 @@ def test_short_names(name: str, search: Search) -> None:
         ("wsum(dense, bm25, weights=1)", "expected 2 numbers joined by colons"),
         ("wsum(dense, bm25, weights=a:b)", "expected 2 numbers joined by colons"),
         ("max(dense, bm25, weights=1:1)", "unknown option 'weights' of max"),
-        ("rocchio()", "rocchio takes 1 arguments, got 0"),
+        ("rocchio()", "expected a first stage to learn from, and the one that asks again (default: dense)"),
+        ("rocchio(dense, bm25)", "bm25 cannot ask again; expected one like dense"),
+        ("rm3(dense, dense)", "dense cannot ask again; expected one like bm25(psq)"),
+        ("rm3(dense, bm25, dense)", "the one that asks again (default: bm25(psq))"),
         ("rocchio(dense, documents=0)", "documents=0, weight=0.5: expected at least 1"),
-        ("rocchio(dense, words=3)", "unknown option 'words' of rocchio; expected documents, weight, model"),
+        ("rm3(dense, weight=2)", "weight=2.0: expected at least one document and word, and a weight above 0 and at most 1"),
+        ("rocchio(dense, words=3)", "unknown option 'words' of rocchio; expected documents, weight"),
+        ("bm25(as-is, parallel=x.tsv)", "parallel: expected with psq only"),
         ("run(a, b)", "run takes 1 arguments, got 2"),
     ],
 )

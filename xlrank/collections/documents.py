@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +105,29 @@ class Documents(Sequence[Document]):
         if self._lines is None or not -len(self) <= number < len(self):
             raise IndexError(number)
         return _document(*self._lines.item(number % len(self)))
+
+
+def fetched(documents: Sequence[Document], ids: Iterable[str]) -> dict[str, Document]:
+    """The documents with these ids.
+
+    Raises:
+        XlrankError: one is not among them.
+    """
+    wanted = set(ids)
+    if isinstance(documents, Documents):
+        found = documents.fetch(wanted)
+    else:
+        found = {document.id: document for document in documents if document.id in wanted}
+    for absent in sorted(wanted - found.keys()):
+        raise XlrankError(f"document {absent!r} is not in the collection; the run was made for another one")
+    return found
+
+
+def drawn(documents: Sequence[Document], count: int, seed: int) -> list[Document]:
+    """At most ``count`` documents, drawn at random, in their order."""
+    total = len(documents)
+    numbers = sorted(random.Random(seed).sample(range(total), count)) if total > count else range(total)
+    return [documents[number] for number in numbers]
 
 
 def texts_digest(documents: Sequence[Document]) -> str:

@@ -64,6 +64,10 @@ class Search:
         """Those of ``topics`` that are asked for."""
         return [topic for topic in topics if self.topics is None or topic.id in self.topics]
 
+    def path(self, template: str) -> Path:
+        """A path in which ``{query}`` and ``{document}`` stand for the languages."""
+        return Path(template.replace("{query}", self.query_language).replace("{document}", self.document_language))
+
     def queries(self, topics: Sequence[Topic]) -> dict[str, str]:
         """Query texts by topic id; topics without any text in the wanted fields are left out."""
         texts = {topic.id: topic.query(self.fields) for topic in self.chosen(topics)}

@@ -7,11 +7,12 @@ from typing import Any
 from xlrank.collections import Topic
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder
-from xlrank.retrieval.engine import LexicalEngine, lexical_engine
+from xlrank.retrieval.engine import LexicalEngine, Query, lexical_engine
 from xlrank.retrieval.expression import Call
 from xlrank.retrieval.first_stage import FirstStage, Search
 from xlrank.retrieval.lucene import Rm3
 from xlrank.retrieval.options import check_options, numbers, yes
+from xlrank.retrieval.relevance_model import RelevanceModel
 from xlrank.retrieval.translation.degenerate import POLICIES, Checked, Policy, check_translations
 from xlrank.retrieval.translation.file import FileTranslator
 from xlrank.retrieval.translation.model import ModelTranslator
@@ -28,7 +29,7 @@ class Lexical(FirstStage):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        check_options(call, ("k1", "b", "rm3", "file", "mt", "wrong"))
+        check_options(call, ("k1", "b", "rm3", "file", "mt", "wrong", "parallel"))
         self.policy = _policy(call)
         self.parameters = numbers(call, {"k1": float, "b": float})
         self.rm3 = yes(call, "rm3")
@@ -39,13 +40,17 @@ class Lexical(FirstStage):
         if len(ways) > 1 or not set(words) <= set(WAYS):
             raise XlrankError(f"first stage {str(call)!r}: expected at most one of psq, as-is, file=PATH and mt=MODEL")
         self.way = ways[0] if ways else "collection"
+        if "parallel" in call.options and self.way != "psq":
+            raise XlrankError(f"first stage {str(call)!r}: parallel: expected with psq only")
 
     def check(self, search: Search) -> None:
         """See :class:`FirstStage`."""
         translator = self._translator(search)
         if translator is not None:
             _ = translator.identity
-        elif not self._is_structured(search):
+        elif self._is_structured(search):
+            _ = self._psq(search).identity
+        else:
             self._untranslated(search)
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
@@ -53,15 +58,15 @@ class Lexical(FirstStage):
         engine = repr(self._engine(search.document_language))
         return [self.call.name, engine, self._queries_identity(search), search.documents.digest, search.depth]
 
-    def run(self, search: Search) -> Run:
-        """See :class:`FirstStage`."""
+    def run(self, search: Search, feedback: tuple[RelevanceModel, Run] | None = None) -> Run:
+        """See :class:`FirstStage`; ``feedback`` adds words of a run's best documents to the queries."""
         (index,) = self.index(search)
-        engine = self._engine(search.document_language)
-        if self._is_structured(search):
-            return engine.search(index, self._structured(search), search.depth)
-        checked = self._checked(search)
-        run = engine.search(index, search.queries(checked.topics), search.depth)
-        return run.noted(f"{self.call} {search.query_language}: {checked.summary}") if checked.summary else run
+        queries, note = self._asked(search)
+        if feedback:
+            model, run = feedback
+            queries = model.expanded(queries, run, search.documents)
+        found = self._engine(search.document_language).search(index, queries, search.depth)
+        return found.noted(f"{self.call} {search.query_language}: {note}") if note else found
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
@@ -74,11 +79,18 @@ class Lexical(FirstStage):
 
     def _queries_identity(self, search: Search) -> Any:  # noqa: ANN401 - JSON values
         if self._is_structured(search):
-            return [Psq().identity, search.base.fingerprint, search.queries(search.originals)]
+            return [self._psq(search).identity, search.base.fingerprint, search.queries(search.originals)]
         translator = self._translator(search)
         if translator is None:
             return search.queries(self._untranslated(search))
         return [translator.identity, self.policy, search.queries(search.originals)]
+
+    def _asked(self, search: Search) -> tuple[Mapping[str, Query], str]:
+        """What the engine is asked, by topic id, and what is odd about it."""
+        if self._is_structured(search):
+            return self._structured(search), ""
+        checked = self._checked(search)
+        return search.queries(checked.topics), checked.summary
 
     def _checked(self, search: Search) -> Checked:
         """The topics in the documents' language, and what looks wrong with their translations."""
@@ -113,8 +125,12 @@ class Lexical(FirstStage):
         topics = search.originals  # all of them show what is particular to the language
         languages = search.query_language, search.document_language
         told = search.progress(f"{'-'.join(languages)} structured queries")
-        queries = Psq().queries(topics, search.documents, search.base, search.fields, told)
+        queries = self._psq(search).queries(topics, search.documents, search.base, search.fields, told)
         return {topic: query for topic, query in queries.items() if search.topics is None or topic in search.topics}
+
+    def _psq(self, search: Search) -> Psq:
+        parallel = self.call.options.get("parallel")
+        return Psq(parallel=search.path(parallel) if parallel else None)
 
     def _as_they_are(self, search: Search) -> bool:
         return self.way == "as-is" or search.query_language == search.document_language

@@ -9,12 +9,15 @@
 | ``bm25(as-is)`` | over the topics as they are, whatever their language |
 | ``bm25s(…)`` | the same without Java |
 | ``dense``, ``dense(model=NAME)`` | a bi-encoder: the base itself, or any sentence-transformers model |
-| ``rocchio(A)`` | a bi-encoder again, its queries moved towards the best documents of the first stage A |
+| ``rocchio(A)``, ``rocchio(A, dense(…))`` | a bi-encoder whose queries move towards the best documents of the first stage A |
+| ``rm3(A)``, ``rm3(A, bm25(…))`` | BM25 with words of A's best documents added to its queries (usually ``bm25(psq)``) |
 | ``rrf(A, B, …)``, ``wsum(A, B, weights=0.7:0.3)`` | fusion of first stages |
 | ``run(PATH)`` | a TREC run made elsewhere, or a folder of TOPIC.tsv files as the original has them |
 
-Options of BM25: ``k1``, ``b``, ``rm3=yes``, ``wrong=drop`` (translations that look wrong); of ``dense``: ``max_length``,
-``revision``; of ``rocchio`` these, ``documents`` and ``weight``; of fusion: ``k``, ``norm``, ``weights``.
+Options of BM25: ``k1``, ``b``, ``rm3=yes`` (with its own best documents, by Lucene), ``wrong=drop`` (translations that look
+wrong), ``parallel=FILE`` (texts and their translations, source TAB target, for ``psq`` to learn more from); of ``dense``:
+``max_length``, ``revision``; of ``rocchio``: ``documents``, ``weight``; of ``rm3`` these and ``words``; of fusion: ``k``,
+``norm``, ``weights``.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,6 +33,7 @@ from xlrank.retrieval.expression import Call, parse_call
 from xlrank.retrieval.first_stage import CompoundStage, FirstStage, Search
 from xlrank.retrieval.lexical import Lexical
 from xlrank.retrieval.options import check_options, numbers
+from xlrank.retrieval.relevance_model import RelevanceModel
 from xlrank.retrieval.rocchio import Rocchio
 from xlrank.runs import Run, read_preranking
 
@@ -57,7 +61,6 @@ def made(call: Call) -> FirstStage:
 
 
 DENSE_OPTIONS = ("model", "max_length", "revision")
-FEEDBACK_OPTIONS: dict[str, type[int] | type[float]] = {"documents": int, "weight": float}
 
 
 class Dense(FirstStage):
@@ -92,35 +95,43 @@ class Dense(FirstStage):
         return _dense_retriever(search.base, tuple(sorted(options.items())))
 
 
-class DenseFeedback(CompoundStage):
-    """A bi-encoder whose queries move towards the best documents of another first stage."""
+class Feedback(CompoundStage):
+    """A first stage that asks again, with what another one ranks highest: ``rocchio`` with vectors, ``rm3`` with words."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        check_options(call, (*FEEDBACK_OPTIONS, *DENSE_OPTIONS), arguments=1)
+        model, options, kind, usual = FEEDBACK[call.name]
+        check_options(call, tuple(options))
+        if not 1 <= len(call.arguments) <= 2:
+            raise XlrankError(
+                f"first stage {str(call)!r}: expected a first stage to learn from, and the one that asks again (default: {usual})"
+            )
         self.parts = [made(call.arguments[0])]
-        self.dense = Dense(Call("dense", (), {name: call.options[name] for name in DENSE_OPTIONS if name in call.options}))
+        asking = made(call.arguments[1] if len(call.arguments) == 2 else parse_call(usual))
+        if not isinstance(asking, kind):
+            raise XlrankError(f"first stage {str(call)!r}: {asking} cannot ask again; expected one like {usual}")
+        self.asking: Dense | Lexical = asking
         try:
-            self.rocchio = Rocchio(**numbers(call, FEEDBACK_OPTIONS))
+            self.model = model(**numbers(call, options))
         except XlrankError as error:
             raise XlrankError(f"first stage {str(call)!r}: {error}") from None
 
     def check(self, search: Search) -> None:
         """See :class:`FirstStage`."""
         super().check(search)
-        self.dense.check(search)
+        self.asking.check(search)
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
-        return ["rocchio", asdict(self.rocchio), self.parts[0].identity(search), self.dense.identity(search)]
+        return [self.call.name, asdict(self.model), self.parts[0].identity(search), self.asking.identity(search)]
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
-        return list(dict.fromkeys([*super().index(search), *self.dense.index(search)]))
+        return list(dict.fromkeys([*super().index(search), *self.asking.index(search)]))
 
     def combine(self, runs: Sequence[Run], search: Search) -> Run:
         """See :class:`CompoundStage`."""
-        return self.dense.run(search, (self.rocchio, runs[0]))
+        return self.asking.run(search, (self.model, runs[0]))
 
 
 class Fusion(CompoundStage):
@@ -161,26 +172,22 @@ class Given(FirstStage):
 
     def check(self, search: Search) -> None:
         """See :class:`FirstStage`."""
-        path = self._path(search)
+        path = search.path(self.template)
         if not path.exists():
             raise XlrankError(f"first stage {str(self.call)!r}: {path}: no such file; expected a TREC run")
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
         self.check(search)
-        path = self._path(search)
+        path = search.path(self.template)
         files = sorted([*path.glob("*.tsv"), *path.glob("*.tsv.gz")]) if path.is_dir() else [path]
         return ["run", [file_record(file) for file in files], search.depth]
 
     def run(self, search: Search) -> Run:
         """See :class:`FirstStage`."""
-        path = self._path(search)
+        path = search.path(self.template)
         run = read_preranking(path, search.depth) if path.is_dir() else Run.read(path)
         return (run if search.topics is None else run.only(search.topics)).top(search.depth)
-
-    def _path(self, search: Search) -> Path:
-        name = self.template.replace("{query}", search.query_language).replace("{document}", search.document_language)
-        return Path(name)
 
 
 @lru_cache(maxsize=2)
@@ -205,11 +212,18 @@ def _weights(call: Call, count: int) -> list[float]:
     return weights
 
 
+FEEDBACK: dict[str, tuple[Any, dict[str, type[int] | type[float]], type[Dense | Lexical], str]] = {
+    "rocchio": (Rocchio, {"documents": int, "weight": float}, Dense, "dense"),
+    "rm3": (RelevanceModel, {"documents": int, "words": int, "weight": float}, Lexical, "bm25(psq)"),
+}
+"""By name: what is learned from a run, its options, which kind of first stage can ask with it, and which one usually does."""
+
 METHODS: dict[str, Callable[[Call], FirstStage]] = {
     "bm25": Lexical,
     "bm25s": Lexical,
     "dense": Dense,
-    "rocchio": DenseFeedback,
+    "rocchio": Feedback,
+    "rm3": Feedback,
     "run": Given,
     **dict.fromkeys(("rrf", "isr", "mean-rank", "wsum", "sum", "mnz", "anz", "max", "min", "med"), Fusion),
 }

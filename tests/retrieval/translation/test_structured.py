@@ -14,11 +14,9 @@ from xlrank.retrieval.first_stage import Search
 from xlrank.retrieval.methods import first_stage
 from xlrank.retrieval.translation import vocabulary
 from xlrank.retrieval.translation.contexts import words_in_context
-from xlrank.retrieval.translation.feedback import Feedback
 from xlrank.retrieval.translation.structured import Psq
 from xlrank.retrieval.translation.table import read_table, write_table
 from xlrank.retrieval.translation.vocabulary import Vocabulary
-from xlrank.runs import Run
 
 DOCUMENTS = [
     Document("1", "the bridge of the river"),
@@ -106,19 +104,6 @@ def test_a_table_is_a_file_that_can_be_read(tiny_base: Base, tmp_path: Path) -> 
     (tmp_path / "table.tsv").write_text("a\tb\t2\n")
     with pytest.raises(XlrankError, match="table.tsv, line 1"):
         read_table(tmp_path / "table.tsv")
-
-
-def test_feedback_adds_words_of_the_best_documents(tiny_base: Base) -> None:
-    run = Run.of("dense", {"1": {"3": 0.9, "1": 0.8}})
-    plain = Psq().queries(TOPICS, DOCUMENTS, tiny_base)
-    found = Psq(feedback=Feedback(documents=1, weight=0.5)).queries(TOPICS, DOCUMENTS, tiny_base, run=run)
-    assert {"apple", "market", "train"} <= set(found["1"])
-    assert sum(found["1"].values()) == pytest.approx(1)
-    assert found["2"] == plain["2"], "a topic that the run lacks stays as it is"
-    with pytest.raises(XlrankError, match="needs the run"):
-        Psq(feedback=Feedback()).queries(TOPICS, DOCUMENTS, tiny_base)
-    with pytest.raises(XlrankError, match="weight"):
-        Feedback(weight=0.0)
 
 
 def test_impossible_settings() -> None:

@@ -23,11 +23,9 @@ from xlrank.retrieval.translation import alignment
 from xlrank.retrieval.translation import vocabulary as vocabularies
 from xlrank.retrieval.translation.alignment import Alignment
 from xlrank.retrieval.translation.contexts import Word, words_in_context
-from xlrank.retrieval.translation.feedback import Feedback
 from xlrank.retrieval.translation.table import averaged
 from xlrank.retrieval.translation.translator import Progress
 from xlrank.retrieval.translation.vocabulary import NEAREST, Vectors, Vocabulary, read_vocabulary, unit_length
-from xlrank.runs import Run
 
 FORMAT = 2
 """Raise it when the same topics and vocabulary are to give other queries."""
@@ -58,7 +56,6 @@ class Psq:
         trust: a query word counts by its best probability to this power: what has no clear counterpart counts less.
         parallel: a TSV of texts and their translations, source TAB target, to learn more about words from.
         faith: occurrences of a word in ``parallel`` from which on that says more than the encoder.
-        feedback: adds words from the documents that a run ranks highest (:meth:`queries`); None: does not.
         sample: documents at most that the vocabulary is made from, drawn at random.
         seed: of that draw.
     """
@@ -72,7 +69,6 @@ class Psq:
     trust: float = 0.5
     parallel: Path | None = None
     faith: float = 5.0
-    feedback: Feedback | None = None
     sample: int = 10_000
     seed: int = 13
 
@@ -87,7 +83,7 @@ class Psq:
 
     @property
     def identity(self) -> Any:  # noqa: ANN401 - JSON values
-        """What decides the queries, but for the texts, the encoder and the run of ``feedback``."""
+        """What decides the queries, but for the texts and the encoder."""
         settings = asdict(self) | {"parallel": file_record(self.parallel) if self.parallel else None}
         return ["psq", FORMAT, vocabularies.FORMAT, settings]
 
@@ -98,7 +94,6 @@ class Psq:
         base: Base,
         fields: str = "title+description",
         progress: Progress | None = None,
-        run: Run | None = None,
     ) -> dict[str, dict[str, float]]:
         """Topic id to document word to weight, for a lexical engine; topics without text are left out.
 
@@ -108,18 +103,14 @@ class Psq:
             base: the encoder.
             fields: of the topics.
             progress: told how many documents are read.
-            run: of another first stage over the same documents and topics; wanted where ``feedback`` is set.
 
         Raises:
-            XlrankError: there are no documents with words, or ``feedback`` is set and there is no run.
+            XlrankError: there are no documents with words.
         """
-        if self.feedback and not run:
-            raise XlrankError("structured queries: feedback needs the run of another first stage; give it one")
-        queries = {
+        return {
             topic: _merged([row for _, row in rows], self.trust)
             for topic, rows in self._rows(topics, documents, base, fields, progress)
         }
-        return self.feedback.expanded(queries, run, documents) if self.feedback and run else queries
 
     def dictionary(
         self,

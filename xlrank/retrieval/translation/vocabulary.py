@@ -1,6 +1,5 @@
 """The words of a collection with the mean of their vectors, read once and kept in the cache."""
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.bases import Base
-from xlrank.collections.documents import texts_digest
+from xlrank.collections.documents import drawn, texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, replacing
@@ -75,7 +74,8 @@ def read_vocabulary(
     key = content_key(FORMAT, texts_digest(documents), base.fingerprint, resolve_precision("auto"), sample, seed)
     path = cache_folder() / "indexes" / f"psq-{key}.npz"
     if not path.is_file():
-        words, means = _means(words_in_context(base, _drawn(documents, sample, seed), len(DOCUMENT_PREFIX), progress))
+        texts = [DOCUMENT_PREFIX + document.full_text for document in drawn(documents, sample, seed)]
+        words, means = _means(words_in_context(base, texts, len(DOCUMENT_PREFIX), progress))
         if not words:
             raise XlrankError("structured queries: the documents hold no words to ask with")
         centre: NDArray[np.float32] = means.mean(axis=0)
@@ -96,12 +96,6 @@ def unit_length(vectors: Vectors) -> Vectors:
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unit: Vectors = (vectors / np.maximum(norms, 1e-9)).astype(np.float32)
     return unit
-
-
-def _drawn(documents: Sequence[Document], sample: int, seed: int) -> list[str]:
-    count = len(documents)
-    numbers = sorted(random.Random(seed).sample(range(count), sample)) if count > sample else range(count)
-    return [DOCUMENT_PREFIX + documents[number].full_text for number in numbers]
 
 
 def _means(words: Iterator[Word]) -> tuple[list[str], Vectors]:
