@@ -97,6 +97,12 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
         Run.read(written(tmp_path / "a.trec", text))
 
 
+def test_a_run_that_found_nothing_comes_back(tmp_path: Path) -> None:
+    for run in (Run("none", {}, {"key": "1"}), Run("none", {"1": ()}, {"key": "1"})):
+        read = Run.read(run.write(tmp_path / "a.trec"))
+        assert read == Run("none", {}, {"key": "1"})
+
+
 def test_a_missing_file_and_bytes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(XlrankError, match=r"none\.trec: cannot be read \(No such file"):
         Run.read(tmp_path / "none.trec")

@@ -19,6 +19,9 @@ HEADER = "# ir_metadata."
 NOTES = "notes"
 """Metadata: sentences on what was odd about a run."""
 
+EMPTY = "empty"
+"""Metadata in the file of a run that found nothing at all: its name, which no line has."""
+
 LONGEST_LINE = 2**20
 """Bytes of a line at most: without a bound, a file that is no run at all would be read into memory whole."""
 
@@ -90,7 +93,8 @@ class Run:
 
         A name that ends in ``.gz`` gives a packed file.
         """
-        lines = [f"{HEADER}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in self.metadata.items()]
+        metadata = self.metadata if any(self.rankings.values()) else {**self.metadata, EMPTY: self.name}
+        lines = [f"{HEADER}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in metadata.items()]
         tag = self.name.replace(" ", "")
         for topic, ranking in self.rankings.items():
             lines += [f"{topic} Q0 {document} {rank} {float(score)!r} {tag}" for rank, (document, score) in enumerate(ranking, 1)]
@@ -129,6 +133,8 @@ class Run:
                     raise XlrankError(f"{path}, line {number}: document {document!r} stands twice in topic {topic!r}")
                 found[document] = score
                 ranks.setdefault(topic, []).append(rank)
+        if not scores and EMPTY in metadata:
+            return cls(str(metadata.pop(EMPTY)), {}, metadata)
         if not scores:
             raise XlrankError(f"{path}: holds no results; expected {FORMAT}")
         return cls.of(name, scores, metadata).noted(*_differences(scores, ranks))

@@ -182,7 +182,11 @@ def test_foreign_qrels_are_refused() -> None:
     with pytest.raises(XlrankError, match="no relevant document"):
         evaluate(run, {"C041": {"a": 0}})
     with pytest.raises(XlrankError, match="none"):
-        evaluate(Run("empty", {}), {"1": {"a": 1}})
+        evaluate(Run("empty", {}), {"1": {"a": 1}}, missing="skip")
+
+
+def test_a_run_that_found_nothing_is_worth_nothing() -> None:
+    assert evaluate(Run("empty", {}), {"1": {"a": 1}, "2": {"b": 0}}, ["map"]) == {"map": {"1": 0.0}}
 
 
 def test_mean_and_warm_up() -> None:

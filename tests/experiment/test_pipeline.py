@@ -103,6 +103,15 @@ def test_a_fusion_takes_its_parts_from_their_runs(plan: Options, out: Path, monk
     assert len(calls) == 2
 
 
+def test_a_first_stage_that_finds_nothing(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = "bm25s(as-is)"
+    row = run(plan, out, languages=["ky"], systems=[nothing])["rows"][0]
+    assert row["per_topic"]["map"] == {"1": 0, "2": 0, "10": 0}
+    calls = count(monkeypatch, Lexical, "run")
+    assert run(plan, out, languages=["ky"], systems=[nothing])["rows"][0] == row
+    assert not calls, "made a second time"
+
+
 def test_a_budget_of_topics(plan: Options, out: Path) -> None:
     row = run(plan, out, languages=["ky"], systems=["split"], budget={"topics": 2, "latency_topics": 0})["rows"][0]
     assert set(row["per_topic"]["map"]) == {"1", "2"}

@@ -55,6 +55,11 @@ class Bm25s:
         if self.analysis == "auto":
             object.__setattr__(self, "analysis", without_lucene(self.language))
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the results."""
+        return {"engine": "bm25s", **self._description()}
+
     def index(self, documents: Sequence[Document], folder: Path, progress: Progress | None = None) -> Path:
         """Index the full text of all documents, or find the index that was built from the same ones.
 

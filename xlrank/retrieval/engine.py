@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
@@ -21,6 +21,10 @@ Progress = Callable[[int, int], None]
 
 class LexicalEngine(Protocol):
     """BM25 over the documents of one language."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the results, as JSON values: parameters, analysis, and the software where it matters."""
 
     def index(self, documents: Sequence[Document], folder: Path, progress: Progress | None = None) -> Path:
         """Index all documents into a sub folder of ``folder``, or find the index that was built from the same ones."""

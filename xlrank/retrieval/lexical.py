@@ -55,8 +55,8 @@ class Lexical(FirstStage):
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
-        engine = repr(self._engine(search.document_language))
-        return [self.call.name, engine, self._queries_identity(search), search.documents.digest, search.depth]
+        engine = dict(self._engine(search.document_language).identity)
+        return [engine, self._queries_identity(search), search.documents.digest, search.depth]
 
     def run(self, search: Search, feedback: tuple[RelevanceModel, Run] | None = None) -> Run:
         """See :class:`FirstStage`; ``feedback`` adds words of a run's best documents to the queries."""

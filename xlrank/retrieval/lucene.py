@@ -87,6 +87,12 @@ class LuceneBM25:
         """The code of Lucene's analyzer, or ``whitespace`` where terms are made here (:mod:`xlrank.retrieval.analysis`)."""
         return self.language if self.analysis == "lucene" else "whitespace"
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the results."""
+        rm3 = asdict(self.rm3) if self.rm3 else None
+        return {"engine": "lucene", **self._description(), "k1": self.k1, "b": self.b, "rm3": rm3}
+
     def index(self, documents: Sequence[Document], folder: Path, progress: Progress | None = None) -> Path:
         """Index the full text of all documents, or find the index that was built from the same ones.
 
