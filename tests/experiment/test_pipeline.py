@@ -273,11 +273,11 @@ def test_the_default_systems_follow_the_data(plan: Options) -> None:
     def names(**changes: Any) -> list[str]:  # noqa: ANN401
         return [system.name for system in experiment_of(**plan, **changes).systems]
 
-    assert names(languages=["ky"]) == ["psq", "dense", "fusion", *RANKERS]
+    assert names(languages=["ky"]) == ["psq", "dense", "fusion", "feedback", *RANKERS]
     folder = folder_of(plan) / "translations"
     folder.mkdir()
     (folder / "ky-en.tsv").write_text("1\triver\n2\tschool\n10\tapple\n")
-    assert names(languages=["ky"]) == ["bm25", "psq", "dense", "fusion", *RANKERS]
+    assert names(languages=["ky"]) == ["bm25", "psq", "dense", "fusion", "feedback", *RANKERS]
     assert "bm25" not in names(), "tr-en is not translated"
     (folder_of(plan) / "topics.en.tsv").write_text("1\triver\n2\tschool\n10\tapple\n")
     assert names(languages=["en"]) == ["bm25", "dense", *RANKERS]

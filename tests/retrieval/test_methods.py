@@ -1,6 +1,7 @@
 """First stages by expression: each does what it says on the small collection, is known by what decides it, or is refused."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -11,8 +12,10 @@ from xlrank.files import cache_folder
 from xlrank.retrieval.dense import DenseRetriever
 from xlrank.retrieval.first_stage import Search
 from xlrank.retrieval.fusion import fuse
-from xlrank.retrieval.methods import ALIASES, METHODS, first_stage
+from xlrank.retrieval.lexical import Lexical
+from xlrank.retrieval.methods import ALIASES, METHODS, Dense, first_stage
 from xlrank.retrieval.rocchio import Rocchio
+from xlrank.retrieval.translation.structured import Psq
 from xlrank.runs import Run
 
 
@@ -86,6 +89,29 @@ def test_structured_queries_learn_from_a_parallel_corpus(search: Search, tmp_pat
         first_stage("bm25(psq, parallel=absent.tsv)").check(search)
 
 
+def test_what_parts_share_is_made_once(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[str]()
+    for kind in (Dense, Lexical):
+        original = kind.run
+
+        def counting(self: Any, *arguments: Any, original: Any = original) -> Run:  # noqa: ANN401
+            calls.append(f"{self}" + " again" * (len(arguments) > 1 and arguments[1] is not None))
+            return cast("Run", original(self, *arguments))
+
+        monkeypatch.setattr(kind, "run", counting)
+    original_queries = Psq.queries
+
+    def counted(self: Psq, *arguments: Any) -> Any:  # noqa: ANN401
+        calls.append("queries")
+        return original_queries(self, *arguments)
+
+    monkeypatch.setattr(Psq, "queries", counted)
+    both = "rrf(dense, bm25s(psq))"
+    found = first_stage(f"wsum(rocchio({both}), rm3({both}, bm25s(psq)), weights=0.7:0.3)").run(search)
+    assert set(found.rankings) == {"1", "2", "10"}
+    assert calls == ["dense", "bm25s(psq)", "queries", "dense again", "bm25s(psq) again"]
+
+
 def test_a_run_made_elsewhere(search: Search, tmp_path: Path) -> None:
     run = Run.of("theirs", {"1": {f"d{i}": 9.0 - i for i in range(1, 7)}, "2": {"d3": 1.0}, "99": {"d1": 1.0}})
     run.write(tmp_path / "tr-en.trec")
@@ -105,7 +131,7 @@ def test_only_the_topics_asked_for(search: Search) -> None:
 
 def test_what_decides_a_run_is_in_its_identity(search: Search, small_collection: Path) -> None:
     texts = [
-        *("dense", "dense(max_length=12)", "rocchio(dense)", "rocchio(dense, documents=4)", "rocchio(dense, weight=1)"),
+        *("dense", "dense(max_length=12)", "rocchio(dense)", "rocchio(dense, documents=4)", "rocchio(dense, weight=2)"),
         *("rm3(dense)", "rm3(dense, words=9)", "rm3(dense, bm25s(as-is))"),
         *("rocchio(dense, dense(max_length=12))", "rocchio(dense(max_length=12))", "bm25s(as-is)", "bm25s(as-is, b=0.3)"),
         *("rrf(dense, bm25s(as-is))", "rrf(dense, bm25s(as-is), k=1)", "wsum(dense, bm25s(as-is))", "bm25s(psq)", "bm25(psq)"),
@@ -142,7 +168,7 @@ def test_short_names(name: str, search: Search) -> None:
         ("rocchio(dense, bm25)", "bm25 cannot ask again; expected one like dense"),
         ("rm3(dense, dense)", "dense cannot ask again; expected one like bm25(psq)"),
         ("rm3(dense, bm25, dense)", "the one that asks again (default: bm25(psq))"),
-        ("rocchio(dense, documents=0)", "documents=0, weight=0.5: expected at least 1"),
+        ("rocchio(dense, documents=0)", "documents=0, weight=1.0: expected at least 1"),
         ("rm3(dense, weight=2)", "weight=2.0: expected at least one document and word, and a weight above 0 and at most 1"),
         ("rocchio(dense, words=3)", "unknown option 'words' of rocchio; expected documents, weight"),
         ("bm25(as-is, parallel=x.tsv)", "parallel: expected with psq only"),

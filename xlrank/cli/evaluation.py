@@ -38,10 +38,10 @@ def run_evaluation(
     systems: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: bm25, psq, dense, fusion, monobert, query, document, split, ens(split), or expressions."
+            help="Comma-separated: bm25, psq, dense, fusion, feedback, monobert, query, document, split, ens(split); expressions."
         ),
     ] = "",
-    first_stage: Annotated[str, typer.Option(help="Whose candidates are re-ordered, e.g. dense, bm25 or fusion.")] = "dense",
+    first_stage: Annotated[str, typer.Option(help="Whose candidates are re-ordered: dense, bm25, feedback, …")] = "dense",
     depth: Annotated[int, typer.Option(help="Candidates a topic.")] = 100,
     out: OutOption = Path("results"),
     base: BaseOption = "xlrank/e5-small",

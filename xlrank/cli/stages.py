@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MethodOption = Annotated[
     str,
-    typer.Option("--method", help='bm25, psq, dense, fusion, or an expression, e.g. "rrf(dense, bm25s(psq))".'),
+    typer.Option("--method", help='bm25, psq, dense, fusion, feedback, or an expression, e.g. "rrf(dense, bm25s(psq))".'),
 ]
 RunOption = Annotated[Path, typer.Option("--run", help="TREC run file.")]
 

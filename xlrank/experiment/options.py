@@ -69,5 +69,5 @@ def _distinct(names: Sequence[str]) -> list[dict[str, Any]]:
 def _defaults(source: Collection, codes: Sequence[str], document: str) -> list[str]:
     translated = all(code == document or source.translations(code, document) is not None for code in codes)
     foreign = any(code != document for code in codes)
-    left_out = {*(() if translated else ("bm25",)), *(() if foreign else ("psq", "fusion"))}
+    left_out = {*(() if translated else ("bm25",)), *(() if foreign else ("psq", "fusion", "feedback"))}
     return [name for name in DEFAULT_SYSTEMS if name not in left_out]

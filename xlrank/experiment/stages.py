@@ -51,11 +51,12 @@ class Stages:
         # Compositions that do not change with the query's language are re-used; the others may go, they take memory.
         settings = {"precision": self.precision, "reference": self.reference}
         self._ranker = lru_cache(maxsize=4)(lambda composition: Ranker(self.base, composition, **settings))  # type: ignore[arg-type]
+        self._search = lru_cache(maxsize=1)(lambda pair: pair.search(self.base, self.progress))
         self._held: dict[Path, Run] = {}
 
     def retrieved(self, name: str, stage: FirstStage, pair: LanguagePair) -> Run:
         """The run of a first stage; one made of others takes their runs from here too, and costs what they cost as well."""
-        search = pair.search(self.base, self.progress)
+        search = self._search(pair)
 
         def make(_key: str) -> Run:
             if not isinstance(stage, CompoundStage):

@@ -7,9 +7,10 @@ from xlrank.errors import XlrankError
 
 KNOWN: dict[str, dict[str, str]] = {
     "bm25": {"label": "translated query + BM25", "retrieve": "bm25"},
-    "psq": {"label": "PSQ + BM25", "retrieve": "bm25(psq)"},
+    "psq": {"label": "PSQ + BM25", "retrieve": "psq"},
     "dense": {"label": "dense retrieval", "retrieve": "dense"},
-    "fusion": {"label": "dense and PSQ, fused", "retrieve": "wsum(dense, bm25(psq), weights=0.7:0.3)"},
+    "fusion": {"label": "dense and PSQ, fused", "retrieve": "fusion"},
+    "feedback": {"label": "fused, with feedback", "retrieve": "feedback"},
     "first": {"label": "first stage", "retrieve": "first"},
     "monobert": {"label": "monoBERT", "compose": "monobert"},
     "query": {"label": "RA + LA^Query", "compose": "query+rank"},
@@ -18,7 +19,7 @@ KNOWN: dict[str, dict[str, str]] = {
 }
 """Fields of a :class:`~xlrank.experiment.model.System` by its name."""
 
-DEFAULT_SYSTEMS = ("bm25", "psq", "dense", "fusion", "monobert", "query", "document", "split")
+DEFAULT_SYSTEMS = ("bm25", "psq", "dense", "fusion", "feedback", "monobert", "query", "document", "split")
 ENSEMBLE = re.compile(r"ens\((?P<names>.+)\)")
 
 

@@ -2,16 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from xlrank.bases import Base
 from xlrank.collections import Collection, Topic
 from xlrank.collections.documents import Documents
 from xlrank.retrieval.expression import Call
 from xlrank.runs import Run
+
+T = TypeVar("T")
 
 RETRIEVED = 1000
 """Documents that a first stage returns for a topic."""
@@ -39,6 +41,8 @@ class Search:
         depth: documents a topic.
         topics: only these topic ids; None: all.
         progress: told what goes on.
+
+    Parts of a first stage that ask for the same thing share it (:meth:`once`).
     """
 
     collection: Collection
@@ -49,6 +53,13 @@ class Search:
     depth: int = RETRIEVED
     topics: frozenset[str] | None = None
     progress: StageProgress = silent
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives; it is called once in this search for each key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast("T", self._made[key])
 
     @cached_property
     def documents(self) -> Documents:
@@ -122,7 +133,8 @@ class CompoundStage(FirstStage):
 
     def run(self, search: Search) -> Run:
         """See :class:`FirstStage`."""
-        return self.combine([part.run(search) for part in self.parts], search)
+        runs = [search.once(f"run of {part}", lambda part=part: part.run(search)) for part in self.parts]  # type: ignore[misc]
+        return self.combine(runs, search)
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""

@@ -122,10 +122,14 @@ class Lexical(FirstStage):
 
     def _structured(self, search: Search) -> Mapping[str, Mapping[str, float]]:
         """Weighted words of the documents' language for each topic."""
-        topics = search.originals  # all of them show what is particular to the language
-        languages = search.query_language, search.document_language
-        told = search.progress(f"{'-'.join(languages)} structured queries")
-        queries = self._psq(search).queries(topics, search.documents, search.base, search.fields, told)
+        psq = self._psq(search)
+        told = search.progress(f"{search.query_language}-{search.document_language} structured queries")
+
+        def make() -> Mapping[str, Mapping[str, float]]:
+            # Of all topics: they show what is particular to the language.
+            return psq.queries(search.originals, search.documents, search.base, search.fields, told)
+
+        queries = search.once(f"{psq}", make)
         return {topic: query for topic, query in queries.items() if search.topics is None or topic in search.topics}
 
     def _psq(self, search: Search) -> Psq:

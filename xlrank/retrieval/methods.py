@@ -229,5 +229,9 @@ METHODS: dict[str, Callable[[Call], FirstStage]] = {
 }
 """By name; each makes a first stage of a call, or refuses it."""
 
-ALIASES = {"psq": "bm25(psq)", "fusion": "wsum(dense, bm25(psq), weights=0.7:0.3)"}
+ALIASES = {
+    "psq": "bm25(psq)",
+    "fusion": "wsum(dense, bm25(psq), weights=0.7:0.3)",
+    "feedback": "wsum(rocchio(fusion), rm3(fusion), weights=0.7:0.3)",
+}
 """Short names of expressions."""
