@@ -106,6 +106,10 @@ class FirstStage(ABC):
     def run(self, search: Search) -> Run:
         """The candidates."""
 
+    def run_once(self, search: Search) -> Run:
+        """The candidates, made once in a search, whoever asks for them."""
+        return search.once(f"run of {self}", lambda: self.run(search))
+
     def index(self, search: Search) -> list[Path]:
         """Build whatever is searched, or find it; the query's side of ``search`` does not matter."""
         return []
@@ -133,8 +137,7 @@ class CompoundStage(FirstStage):
 
     def run(self, search: Search) -> Run:
         """See :class:`FirstStage`."""
-        runs = [search.once(f"run of {part}", lambda part=part: part.run(search)) for part in self.parts]  # type: ignore[misc]
-        return self.combine(runs, search)
+        return self.combine([part.run_once(search) for part in self.parts], search)
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
