@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xlrank.evaluation import evaluate
     from xlrank.modules import Module
     from xlrank.ranking import Ranker
+    from xlrank.retrieval import Search, first_stage, fuse
     from xlrank.runs import Run
 
 __version__ = "0.1.0"
@@ -25,9 +26,12 @@ _HOMES = {
     "Module": "modules",
     "Ranker": "ranking",
     "Run": "runs",
+    "Search": "retrieval",
     "Topic": "collections",
     "XlrankError": "errors",
     "evaluate": "evaluation",
+    "first_stage": "retrieval",
+    "fuse": "retrieval",
     "parse": "composition",
     "split": "composition",
 }
@@ -40,9 +44,12 @@ __all__ = [
     "Module",
     "Ranker",
     "Run",
+    "Search",
     "Topic",
     "XlrankError",
     "evaluate",
+    "first_stage",
+    "fuse",
     "parse",
     "split",
 ]

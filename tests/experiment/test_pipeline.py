@@ -82,7 +82,9 @@ def test_files(plan: Options, out: Path) -> None:
 
 
 def test_an_ensemble_averages_ranks(plan: Options, out: Path) -> None:
-    run(plan, out, languages=["ky"], systems=["dense", "split", "ens(split)"])
+    rows = run(plan, out, languages=["ky"], systems=["dense", "split", "ens(split)"])["rows"]
+    assert [row["candidates"] for row in rows] == [None, rows[0]["run"], rows[0]["run"]]
+    assert rows[2]["cost"]["seconds"] >= rows[0]["cost"]["seconds"] + rows[1]["cost"]["seconds"]
     dense, split, both = (Run.read(out / "runs" / "small" / f"ky-en.{name}.trec") for name in ("dense", "split", "ens_split_"))
     for topic, ranking in both.rankings.items():
         ranks = [{d: i for i, (d, _) in enumerate(one.rankings[topic], 1)} for one in (dense, split)]

@@ -86,6 +86,8 @@ def _row(checked: Checked, stages: Stages, system: System, pair: LanguagePair, r
     if system.ensemble:
         members = {member: _member(checked, stages, member, pair, runs) for member in system.ensemble}
         run = stages.fused(system.name, members, pair)
+        first = stages.run_path(str(pair.stage), pair)
+        candidates = first.relative_to(stages.out) if first.is_file() else None
     elif composition is not None:
         found = stages.retrieved(str(pair.stage), pair.stage, pair)
         candidates = stages.run_path(str(pair.stage), pair).relative_to(stages.out)
