@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xlrank.collections import Collection
-from xlrank.collections.check import check, script_share
+from xlrank.collections.check import check
 
 Damage = Callable[[Path], object]
 
@@ -83,18 +83,3 @@ def test_translations_are_checked_too(small_collection: Path) -> None:
     found = problems(small_collection)
     assert "translation ky-en of topic 2 (en): only 0% of its letters are Latin" in found
     assert any(line.startswith("topics ky-en: 2 ids, other languages have 3") for line in found)
-
-
-@pytest.mark.parametrize(
-    ("text", "script", "share"),
-    [
-        ("abc 12", "Latin", 1.0),
-        ("абв", "Latin", 0.0),
-        ("ab вг", "Cyrillic", 0.5),
-        ("中文", "Han", 1.0),
-        ("123", "Arabic", 1.0),
-        ("ئۇ", "Arabic", 1.0),
-    ],
-)
-def test_the_share_of_a_script(text: str, script: str, share: float) -> None:
-    assert script_share(text, script) == share

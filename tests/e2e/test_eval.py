@@ -10,7 +10,7 @@ import pytest
 import xlrank
 from xlrank.runs import Run
 
-SYSTEMS = "bm25,dense,monobert,query,document,split,split(ky,en)+rank"
+SYSTEMS = "bm25,dense,fusion,feedback,monobert,query,document,split,split(ky,en)+rank"
 DEPTH = 5
 
 
@@ -29,7 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_row_a_system_with_metrics_topics_and_seconds(results: Path) -> None:
     rows = json.loads((results / "results.json").read_text())["rows"]
-    assert [row["system"] for row in rows] == [*SYSTEMS.split(",")[:6], "split(ky,en)+rank"]
+    assert [row["system"] for row in rows] == [*SYSTEMS.split(",")[:8], "split(ky,en)+rank"]
     for row in rows:
         assert set(row["metrics"]) == {"map", "ndcg@10", "mrr", "recall@100"}
         assert len(row["per_topic"]["map"]) == 40
@@ -43,6 +43,11 @@ def test_the_same_composition_under_two_names_gives_the_same_figures(results: Pa
     assert rows["split"]["composition"] == rows["split(ky,en)+rank"]["composition"] == "split(ky,en)+rank"
     assert rows["split"]["metrics"] == rows["split(ky,en)+rank"]["metrics"]
     assert rows["split"]["per_topic"]["map"] != rows["query"]["per_topic"]["map"]
+
+
+def test_fusion_and_feedback_find_more_than_dense_retrieval(results: Path) -> None:
+    rows = {row["system"]: row["metrics"]["map"] for row in json.loads((results / "results.json").read_text())["rows"]}
+    assert rows["feedback"] > rows["fusion"] > rows["dense"]
 
 
 def test_reranking_permutes_the_candidates_and_keeps_the_tail(results: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.training.reading import CHUNK, Reading
-from xlrank.training.text import MAX_LINE, TextBlocks, read_lines, script_share, text_blocks
+from xlrank.training.text import MAX_LINE, TextBlocks, read_lines, text_blocks
 
 LINES = [f"the river {a}{b} and the bridge {b}{a}" for a in "abcdefghij" for b in "klmnopqrst"]
 
@@ -226,14 +226,6 @@ def test_a_text_in_the_wrong_script_is_warned_of(
     if warned:
         assert facts.share == 0
         assert f"a.txt: only 0 % of the letters are {facts.script}" in caplog.text
-
-
-def test_the_share_of_a_script() -> None:
-    assert script_share(["көпүрө 123"], "Cyrillic") == 1
-    assert script_share(["ab где, 12"], "Cyrillic") == pytest.approx(3 / 5)
-    assert script_share(["桥 ab"], "Han") == pytest.approx(1 / 3)
-    assert script_share(["كۆۋرۈك"], "Arabic") == 1
-    assert script_share(["123"], "Latin") is None
 
 
 def test_more_text_than_is_wanted_is_sampled_in_little_memory(tiny_base: Base, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Consistency checks of a collection: ids, counts, languages, scripts, judgements."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,9 +10,7 @@ from xlrank.collections.records import Document
 from xlrank.collections.source import Finding
 from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
-
-SCRIPT_NAMES = {"Han": ("CJK",), "Hiragana": ("HIRAGANA", "KATAKANA", "CJK")}
-"""First words of the Unicode names of a script's letters, where they are not the script's own name."""
+from xlrank.scripts import script_share
 
 MIN_SHARE = 0.1
 """Share of a text's letters that must be of its language's script, unless the collection's rules ask for more.
@@ -40,13 +37,6 @@ def check(collection: Collection) -> tuple[list[str], list[str]]:
         except XlrankError as error:
             problems.append(str(error))
     return facts, list(dict.fromkeys(problems))
-
-
-def script_share(text: str, script: str) -> float:
-    """Share of the letters of ``text`` that belong to ``script``; 1.0 for a text without letters."""
-    letters = [character for character in text if character.isalpha()]
-    wanted = SCRIPT_NAMES.get(script, (script.upper(),))
-    return sum(unicodedata.name(letter, "").startswith(wanted) for letter in letters) / len(letters) if letters else 1.0
 
 
 def _own(collection: Collection) -> Iterator[Finding]:
@@ -150,12 +140,18 @@ def _judgement_rules(collection: Collection, language: str, judged: Qrels, topic
 def _scripts(collection: Collection, language: str, texts: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     script = LANGUAGES[language].script
     least = _rules(collection).get("script_share", MIN_SHARE)
-    shares = ((name, script_share(text, script)) for name, text in texts)
+    shares = ((name, _share(text, script)) for name, text in texts)
     foreign = [f"{name} ({language}): only {share:.0%} of its letters are {script}" for name, share in shares if share < least]
     if isinstance(collection.source, FolderSource):
         yield from _few(foreign)
     elif foreign:  # published as they are: machine translations, for one, leave words untranslated
         yield Finding(f"{foreign[0]}" + (f" … and {len(foreign) - 1} more like this" if len(foreign) > 1 else ""))
+
+
+def _share(text: str, script: str) -> float:
+    """Share of a script among the letters; a text without letters is in no other script."""
+    share = script_share([text], script)
+    return 1.0 if share is None else share
 
 
 def _expected(collection: Collection, key: str, found: int) -> Iterator[Finding]:

@@ -7,18 +7,17 @@ hashes are smallest, which is a uniform sample, in an order that is random and y
 import hashlib
 import logging
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unicodedata import name as character_name
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
+from xlrank.scripts import script_share
 from xlrank.training.reading import MAX_LINE, Reading, read_lines
 
 if TYPE_CHECKING:
@@ -155,7 +154,7 @@ def text_blocks(
             f"{names}: only {len(lines)} distinct lines; that is too little text for blocks of {length} word pieces"
         )
     script = None if language is None else LANGUAGES[language].script
-    share = None if script is None else script_share(lines, script)
+    share = None if script is None else script_share(lines, script, LETTERS_LOOKED_AT)
     if language is not None and share is not None and share < EXPECTED_SHARE:
         name = LANGUAGES[language].name
         LOG.warning("%s: only %.0f %% of the letters are %s; is this text %s (%s)?", names, 100 * share, script, name, language)
@@ -170,28 +169,6 @@ def text_blocks(
         pieces=sum(part.shape[0] * (length - 2) for part in parts),
     )
     return TextBlocks(train=parts[1], heldout=parts[0], facts=facts, vocabulary=len(tokenizer))
-
-
-def script_share(lines: Iterable[str], script: str) -> float | None:
-    """Share of the letters of the first million characters that belong to a script; None where there are no letters."""
-    letters = ours = looked_at = 0
-    for line in lines:
-        known = [_script(character) for character in line]
-        letters += sum(found != "" for found in known)
-        ours += known.count(script)
-        looked_at += len(line)
-        if looked_at > LETTERS_LOOKED_AT:
-            break
-    return ours / letters if letters else None
-
-
-@lru_cache(maxsize=1 << 14)
-def _script(character: str) -> str:
-    """A letter's script as :mod:`xlrank.languages` names it; empty for what is no letter."""
-    if not character.isalpha():
-        return ""
-    word = character_name(character, "UNKNOWN").partition(" ")[0]
-    return "Han" if word == "CJK" else word.capitalize()
 
 
 class _Sample:

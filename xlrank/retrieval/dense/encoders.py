@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrank.bases import Base
+from xlrank.bases import Base, LastStates
 from xlrank.errors import XlrankError
-from xlrank.precision import Precision, ResolvedPrecision, resolve_precision, torch_dtype
+from xlrank.precision import Precision, ResolvedPrecision, resolve_precision
 from xlrank.text import clean
 
 Progress = Callable[[int, int], None]
@@ -128,15 +128,11 @@ class MeanPooledEncoder:
 
 
 class _MeanPooled:
-    """The base with mean pooling and unit length, on the GPU if there is one."""
+    """The base with mean pooling and unit length."""
 
     def __init__(self, base: Base, precision: ResolvedPrecision) -> None:
-        import torch
-
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.batch_tokens = BATCH_TOKENS[self.device.type]
-        self.encoder = base.copy_encoder({}, torch_dtype(precision)).eval().to(self.device)
-        self.pad = int(base.tokenizer.pad_token_id)
+        self.states = LastStates(base, precision)
+        self.batch_tokens = BATCH_TOKENS[self.states.device.type]
 
     def __call__(self, rows: Sequence[Sequence[int]]) -> Vectors:
         """Unit vectors of rows of word pieces."""
@@ -144,11 +140,8 @@ class _MeanPooled:
 
         from xlrank.modules.kinds.head.layers import mean_pooling
 
-        width = max(map(len, rows))
-        ids = torch.tensor([[*row, *[self.pad] * (width - len(row))] for row in rows], device=self.device)
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self.device)
         with torch.inference_mode():
-            pooled = mean_pooling(self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+            pooled = mean_pooling(*self.states(rows))
             vectors: Vectors = torch.nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
         return vectors
 

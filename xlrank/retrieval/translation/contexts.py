@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrank.bases import Base
-from xlrank.precision import resolve_precision, torch_dtype
-from xlrank.retrieval.analysis import lower_case
+from xlrank.bases import Base, LastStates
+from xlrank.precision import resolve_precision
+from xlrank.retrieval.analysis import WORD, lower_case
 from xlrank.text import clean
 
-WORD = re.compile(r"[\w\u0300-\u036f\u064b-\u065f\u0670\u200c\u200d]+")
 UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
 """Letters of scripts that do not set words apart; there each word piece counts as a word."""
 
@@ -53,39 +52,18 @@ def words_in_context(
     )
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
     order = sorted(range(len(texts)), key=lambda i: -len(ids[i]))
-    encoder = _Encoder(base)
+    encoder = LastStates(base, resolve_precision("auto"))
     start = 0
     while start < len(order):
         rows = order[start : start + max(1, BATCH_TOKENS // len(ids[order[start]]))]
-        for row, states in zip(rows, encoder([ids[i] for i in rows]), strict=True):
+        found, _ = encoder([ids[i] for i in rows])
+        for row, states in zip(rows, found.float().cpu().numpy(), strict=True):
             for form, pieces in _units(normal[row], offsets[row], skip):
                 vector = states[pieces].mean(axis=0)
                 yield Word(form, row, vector / max(float(np.linalg.norm(vector)), 1e-9))
         start += len(rows)
         if progress:
             progress(start, len(order))
-
-
-class _Encoder:
-    """The base's last states of rows of word pieces."""
-
-    def __init__(self, base: Base) -> None:
-        import torch
-
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.encoder = base.copy_encoder({}, torch_dtype(resolve_precision("auto"))).eval().to(self.device)
-        self.pad = int(base.tokenizer.pad_token_id)
-
-    def __call__(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """States [rows, tokens, hidden]."""
-        import torch
-
-        width = max(map(len, rows))
-        ids = torch.tensor([[*row, *[self.pad] * (width - len(row))] for row in rows], device=self.device)
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self.device)
-        with torch.inference_mode():
-            states: NDArray[np.float32] = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float().cpu().numpy()
-        return states
 
 
 def _units(text: str, offsets: Sequence[tuple[int, int]], skip: int) -> Iterator[tuple[str, list[int]]]:
