@@ -40,7 +40,7 @@ def measured() -> Iterator[Meter]:
 
 def costs_of(meter: Meter) -> dict[str, Any]:
     """A meter's readings as a run's metadata has them."""
-    return {"seconds": round(meter.seconds, 2), "peak_memory_mb": meter.peak_memory_mb}
+    return {"seconds": round(meter.seconds, 4), "peak_memory_mb": meter.peak_memory_mb}
 
 
 def joint_cost(meter: Meter, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def joint_cost(meter: Meter, parts: Sequence[Mapping[str, Any]]) -> dict[str, An
     pairs = [part["pairs"] for part in parts if part.get("pairs")]
     memory = [meter.peak_memory_mb, *(part.get("peak_memory_mb") for part in parts)]
     return {
-        "seconds": round(meter.seconds + sum(part.get("seconds", 0.0) for part in parts), 2),
+        "seconds": round(meter.seconds + sum(part.get("seconds", 0.0) for part in parts), 4),
         "peak_memory_mb": max((peak for peak in memory if peak is not None), default=None),
         **({"pairs": sum(pairs)} if pairs else {}),
         **({"resumed": True} if any(part.get("resumed") for part in parts) else {}),
