@@ -4,12 +4,23 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from xlrank.errors import XlrankError
-from xlrank.files import cache_folder, content_key, data_folder, file_hash, read_json, replacing, write_json, write_text
+from xlrank.files import (
+    cache_folder,
+    content_key,
+    data_folder,
+    file_hash,
+    make_folder,
+    read_json,
+    replacing,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -101,6 +112,32 @@ def test_a_file_is_not_put_in_place_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(XlrankError, match="cannot be written"):
         write_text(tmp_path / "folder", "x")
     assert names(tmp_path / "folder") == ["precious"]
+
+
+def test_files_that_a_library_kept_to_its_user_are_as_readable_as_others(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    with replacing(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        (temporary / "kept").touch(mode=0o600)
+    with replacing(tmp_path / "file") as temporary:
+        temporary.touch(mode=0o600)
+    assert {(tmp_path / name).stat().st_mode for name in ("usual", "file", "folder/kept")} == {
+        (tmp_path / "usual").stat().st_mode
+    }
+
+
+def test_many_may_prove_a_folder_at_once(tmp_path: Path) -> None:
+    def prove(_: int) -> None:
+        for _ in range(50):
+            make_folder(tmp_path / "a" / "b")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(prove, range(8)))
+    assert names(tmp_path / "a") == ["b"]
+    assert not names(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+    with pytest.raises(XlrankError, match="file: cannot be written"):
+        make_folder(tmp_path / "file")
 
 
 def test_read_json_names_the_file(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -54,6 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
         holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         temporary = holder / path.name
         yield temporary
+        _open_up(temporary)
         if temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
@@ -62,6 +64,15 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary.parent, ignore_errors=True)
+
+
+def _open_up(path: Path) -> None:
+    """Give files that a library made for its user alone (safetensors does) the permissions that other new files have."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        if file.is_file() and stat.S_IMODE(file.stat().st_mode) == 0o600:
+            file.chmod(0o666 & ~mask)
 
 
 def make_folder(path: Path) -> None:
