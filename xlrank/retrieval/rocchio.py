@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Rocchio:
     """How far queries move.
 
-    The settings were chosen on the collection mini, the same for all languages: of one to five documents five find most.
+    The settings were chosen on the collection mini, the same for all languages: one document alone puts more at the top, five
+    find more in all.
 
     Attributes:
         documents: the best of a topic's ranking that count as relevant.
