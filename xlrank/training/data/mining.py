@@ -132,7 +132,7 @@ def mine(
 
 def _asked(path: Path, documents: Sequence[Document], limit: int, share: float, rng: random.Random) -> list[Question]:
     wanted = round(limit * (1 - share))
-    asked = list(_labelled(path, {document.id: i for i, document in enumerate(documents)}))
+    asked = list(labelled(path, {document.id: i for i, document in enumerate(documents)}))
     rng.shuffle(asked)
     groups = [(query, place, documents[place].text) for query, place in asked[:wanted]]
     split = [(i, SENTENCE_END.split(document.text, maxsplit=1)) for i, document in enumerate(documents)]
@@ -147,7 +147,16 @@ def _asked(path: Path, documents: Sequence[Document], limit: int, share: float, 
     return groups
 
 
-def _labelled(path: Path, places: dict[str, int]) -> Iterator[tuple[str, int]]:
+def labelled(path: Path, places: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """The questions with label 1, and the numbers of the paragraphs that answer them.
+
+    Args:
+        path: JSON lines ``{"text", "doc_id", "label"}``.
+        places: number of each paragraph by its id.
+
+    Raises:
+        XlrankError: a line is malformed, or names an unknown paragraph.
+    """
     for place, line in numbered_lines(path, 'JSON lines with "text", "doc_id" and "label"'):
         try:
             fields = json.loads(line)
