@@ -26,9 +26,18 @@ def test_seconds_and_the_peak_of_a_block_alone() -> None:
 def test_what_is_made_of_others_costs_what_they_cost_as_well() -> None:
     dense = {"seconds": 2.5, "peak_memory_mb": 900.0}
     ranker = {"seconds": 10.0, "peak_memory_mb": 700.0, "pairs": 60, "resumed": False}
-    assert joint_cost(Meter(0.25, 120.0), [dense, ranker]) == {"seconds": 12.75, "peak_memory_mb": 900.0, "pairs": 60}
-    assert joint_cost(Meter(0.25, None), [{}]) == {"seconds": 0.25, "peak_memory_mb": None}
-    assert joint_cost(Meter(), [ranker | {"resumed": True}, ranker])["resumed"]
+    both = joint_cost(Meter(0.25, 120.0), {"d": dense, "r": ranker})
+    assert both == {"seconds": 12.75, "made_of": {"d": 2.5, "r": 10.0}, "peak_memory_mb": 900.0, "pairs": 60}
+    assert joint_cost(Meter(0.25, None), {"x": {}})["peak_memory_mb"] is None
+    assert joint_cost(Meter(), {"r": ranker | {"resumed": True}, "d": dense})["resumed"]
+
+
+def test_what_stands_behind_several_parts_counts_once() -> None:
+    fusion = joint_cost(Meter(0.5), {"d": {"seconds": 2.0}, "b": {"seconds": 4.0}})
+    one = joint_cost(Meter(1.0), {"f": fusion})
+    other = joint_cost(Meter(0.25), {"f": fusion, "b": {"seconds": 4.0}})
+    assert (fusion["seconds"], one["seconds"], other["seconds"]) == (6.5, 7.5, 6.75)
+    assert joint_cost(Meter(0.25), {"1": one, "2": other})["seconds"] == 0.25 + 1.0 + 0.25 + 6.5
 
 
 def test_latency_is_in_milliseconds() -> None:

@@ -157,6 +157,8 @@ class Base:
     @property
     def max_length(self) -> int:
         """Word pieces that fit into one input, special tokens included."""
+        if self.embedded:
+            return self._file.header.positions  # without transformers, whose import takes a second
         positions = int(self.config.max_position_embeddings)
         return positions - 2 if self.config.model_type == "xlm-roberta" else positions
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +43,26 @@ def costs_of(meter: Meter) -> dict[str, Any]:
     return {"seconds": round(meter.seconds, 4), "peak_memory_mb": meter.peak_memory_mb}
 
 
-def joint_cost(meter: Meter, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What a run costs that was made of others: their seconds and pairs besides its own, and the most memory of any."""
-    pairs = [part["pairs"] for part in parts if part.get("pairs")]
-    memory = [meter.peak_memory_mb, *(part.get("peak_memory_mb") for part in parts)]
+def joint_cost(meter: Meter, parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a run costs that was made of others: their seconds and pairs besides its own, and the most memory of any.
+
+    Args:
+        meter: of the making alone.
+        parts: what these others cost, by their keys; a run that stands behind several of them counts once.
+    """
+    made_of: dict[str, float] = {}
+    for key, part in parts.items():
+        behind = part.get("made_of", {})
+        made_of |= behind
+        made_of[key] = round(part.get("seconds", 0.0) - sum(behind.values()), 4)
+    pairs = [part["pairs"] for part in parts.values() if part.get("pairs")]
+    memory = [meter.peak_memory_mb, *(part.get("peak_memory_mb") for part in parts.values())]
     return {
-        "seconds": round(meter.seconds + sum(part.get("seconds", 0.0) for part in parts), 4),
+        "seconds": round(meter.seconds + sum(made_of.values()), 4),
+        "made_of": made_of,
         "peak_memory_mb": max((peak for peak in memory if peak is not None), default=None),
         **({"pairs": sum(pairs)} if pairs else {}),
-        **({"resumed": True} if any(part.get("resumed") for part in parts) else {}),
+        **({"resumed": True} if any(part.get("resumed") for part in parts.values()) else {}),
     }
 
 

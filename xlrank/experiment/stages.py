@@ -172,7 +172,7 @@ def _made_of(parts: Sequence[Run], combine: Callable[[], Run]) -> Run:
     """A run made of others: what they cost is part of its cost."""
     with measured() as meter:
         run = combine()
-    costs = [part.metadata.get("cost", {}) for part in parts]
+    costs = {str(part.metadata.get("key", number)): part.metadata.get("cost", {}) for number, part in enumerate(parts)}
     return Run(run.name, run.rankings, {**run.metadata, "cost": joint_cost(meter, costs)})
 
 
