@@ -1,5 +1,6 @@
 """Files that are either whole or absent, content hashes, and the folder of data shipped with the package."""
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -64,6 +65,38 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary.parent, ignore_errors=True)
+
+
+@contextmanager
+def build_lock(target: Path) -> Iterator[int]:
+    """Hold the right to build ``target``, waiting for a process that has it; yields the open lock file's number.
+
+    The system lets go of the lock when the last process that has the file open ends, however it ends.
+
+    Raises:
+        XlrankError: the folder cannot be written.
+    """
+    path = target.parent / f".{target.name}.lock"
+    number = _lock(path)
+    try:
+        yield number
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(number)
+
+
+def _lock(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(number, fcntl.LOCK_EX)
+            # Whoever had it before has removed the file: then this lock is of a file that nobody else will open.
+            if path.exists() and os.path.samestat(os.fstat(number), path.stat()):
+                return number
+            os.close(number)
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
 
 
 def _open_up(path: Path) -> None:

@@ -1,5 +1,8 @@
 """Documents on disk: what goes in comes out, by order, number and id; parsed once; never half-written."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +106,25 @@ def test_progress_is_told() -> None:
     many = [Document(str(i), "text") for i in range(2500)]
     Documents.stored("test-en", 3, lambda: iter(many), lambda done, total: told.append((done, total)))
     assert told == [(1000, 0), (2000, 0)]
+
+
+def test_several_processes_that_want_the_same_parse_it_once(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from xlrank.collections import Document\n"
+        "from xlrank.collections.documents import Documents\n"
+        "def read():\n"
+        "    with open(sys.argv[1], 'a') as stream:\n"
+        "        stream.write('read\\n')\n"
+        "    for j in range(50):\n"
+        "        time.sleep(0.001)\n"
+        "        yield Document(f'd{j}', 'text')\n"
+        "for i in range(8):\n"
+        "    assert len(Documents.stored('many', i, read).fetch([f'd{j}' for j in range(50)])) == 50\n"
+    )
+    command, environment = [sys.executable, "-c", program, str(tmp_path / "log")], {**os.environ, "XLRANK_CACHE": str(tmp_path)}
+    started = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], said
+    assert (tmp_path / "log").read_text().splitlines() == ["read"] * 8
+    assert len(list((tmp_path / "documents").iterdir())) == 8

@@ -11,7 +11,7 @@ from typing import Any, overload
 from xlrank.collections.passages import PassageFile
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.files import cache_folder, content_key, read_json, replacing, write_json
+from xlrank.files import build_lock, cache_folder, content_key, read_json, replacing, write_json
 
 FORMAT = 1
 """Part of every store's name: raise it when the same files are to be parsed in another way."""
@@ -53,11 +53,9 @@ class Documents(Sequence[Document]):
         """
         folder = cache_folder() / "documents" / f"{name}-{content_key(FORMAT, identity)}"
         if not (folder / "facts.json").is_file():
-            with replacing(folder) as temporary:
-                temporary.mkdir()
-                _write(temporary, read(), progress)
-                if read_json(temporary / "facts.json")["documents"]:
-                    PassageFile(temporary / "documents.tsv", temporary / "index.npy")
+            with build_lock(folder):  # of several processes one parses, and the others wait
+                if not (folder / "facts.json").is_file():
+                    _store(folder, read, progress)
         return cls(folder)
 
     @property
@@ -154,6 +152,14 @@ def check_id(id: str, seen: set[str], place: str = "document id") -> None:
     if id in seen:
         raise XlrankError(f"{place} {id!r} stands twice; ids must be unique")
     seen.add(id)
+
+
+def _store(folder: Path, read: Callable[[], Iterable[Document]], progress: Progress | None) -> None:
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        _write(temporary, read(), progress)
+        if read_json(temporary / "facts.json")["documents"]:
+            PassageFile(temporary / "documents.tsv", temporary / "index.npy")
 
 
 def _write(folder: Path, documents: Iterable[Document], progress: Progress | None) -> None:

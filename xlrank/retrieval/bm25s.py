@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from xlrank.collections.documents import texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.files import content_key, read_json, replacing, write_json
+from xlrank.files import build_lock, content_key, read_json, replacing, write_json
 from xlrank.languages import language_code
 from xlrank.retrieval.analysis import analyzer, identity, without_lucene
 from xlrank.retrieval.bm25s_index import write_index
 from xlrank.retrieval.engine import Progress, Query, check_parameters, check_queries, term_weights
-from xlrank.retrieval.index_files import DocumentIds, build_lock
+from xlrank.retrieval.index_files import DocumentIds
 from xlrank.runs import Run
 
 FORMAT = 1

@@ -1,51 +1,14 @@
-"""Indexes on disk: built by one process at a time, and document ids by internal number."""
+"""Indexes on disk: document ids by internal number."""
 
-import fcntl
 import mmap
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrank.files import unwritable
-
 SCANNED = 1 << 24
 """Bytes searched for line ends at a time."""
-
-
-@contextmanager
-def build_lock(index: Path) -> Iterator[int]:
-    """Hold the right to build ``index``, waiting for a process that has it; yields the open lock file's number.
-
-    The system lets go of the lock when the last process that has the file open ends, however it ends.
-
-    Raises:
-        XlrankError: the folder cannot be written.
-    """
-    path = index.parent / f".{index.name}.lock"
-    number = _lock(path)
-    try:
-        yield number
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(number)
-
-
-def _lock(path: Path) -> int:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            fcntl.flock(number, fcntl.LOCK_EX)
-            # Whoever had it before has removed the file: then this lock is of a file that nobody else will open.
-            if path.exists() and os.path.samestat(os.fstat(number), path.stat()):
-                return number
-            os.close(number)
-    except OSError as error:
-        raise unwritable(path.parent, error) from None
 
 
 class DocumentIds:

@@ -11,7 +11,7 @@ from xlrank.bases import Base
 from xlrank.collections.documents import texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.files import content_key
+from xlrank.files import build_lock, content_key
 from xlrank.precision import Precision
 from xlrank.retrieval.dense.encoders import BiEncoder, MeanPooledEncoder, Progress, Side, Vectors
 from xlrank.retrieval.dense.search import nearest
@@ -100,7 +100,9 @@ class DenseRetriever:
         facts = {"digest": texts_digest(documents), "encoder": dict(self.encoder.identity), "storage": self.storage}
         path = Path(folder) / f"dense-{content_key(FORMAT, facts)}"
         if not _whole(path):
-            build(path, documents, lambda texts, report: self.embed(texts, report, side="document"), facts, progress)
+            with build_lock(path):  # of several processes one embeds, and the others wait
+                if not _whole(path):
+                    build(path, documents, lambda texts, report: self.embed(texts, report, side="document"), facts, progress)
         return path
 
     def search(
