@@ -11,6 +11,8 @@ import pytest
 
 from xlrank.errors import XlrankError
 from xlrank.files import (
+    build_lock,
+    build_once,
     cache_folder,
     content_key,
     data_folder,
@@ -178,3 +180,33 @@ def test_an_interrupted_process_leaves_the_old_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.txt")], check=False)
     assert done.returncode == 1
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_of_several_processes_one_builds(tmp_path: Path) -> None:
+    target, built = tmp_path / "a" / "index", list[int]()
+
+    def build() -> None:
+        built.append(1)
+        write_text(target, "whole")
+
+    with ThreadPoolExecutor(16) as pool:
+        for done in [pool.submit(build_once, target, target.is_file, build) for _ in range(64)]:
+            done.result()
+    assert built == [1]
+    assert names(tmp_path / "a") == ["index"], "no lock is left behind"
+
+
+def test_a_lock_is_had_by_one_at_a_time(tmp_path: Path) -> None:
+    inside, most = list[int](), list[int]()
+
+    def work() -> None:
+        for _ in range(40):
+            with build_lock(tmp_path / "x"):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    with ThreadPoolExecutor(12) as pool:
+        for done in [pool.submit(work) for _ in range(12)]:
+            done.result()
+    assert max(most) == 1 and len(most) == 480

@@ -11,7 +11,7 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
@@ -85,6 +85,19 @@ def build_lock(target: Path) -> Iterator[int]:
         os.close(number)
 
 
+def build_once(target: Path, whole: Callable[[], bool], build: Callable[[], None]) -> None:
+    """Build ``target`` unless it is ``whole`` already; of several processes one builds, and the others wait.
+
+    Raises:
+        XlrankError: the folder cannot be written; or whatever ``build`` raises.
+    """
+    if whole():
+        return
+    with build_lock(target):
+        if not whole():
+            build()
+
+
 def _lock(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,8 +105,9 @@ def _lock(path: Path) -> int:
             number = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             fcntl.flock(number, fcntl.LOCK_EX)
             # Whoever had it before has removed the file: then this lock is of a file that nobody else will open.
-            if path.exists() and os.path.samestat(os.fstat(number), path.stat()):
-                return number
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(number), path.stat()):
+                    return number
             os.close(number)
     except OSError as error:
         raise unwritable(path.parent, error) from None
@@ -101,10 +115,10 @@ def _lock(path: Path) -> int:
 
 def _open_up(path: Path) -> None:
     """Give files that a library made for its user alone (safetensors does) the permissions that other new files have."""
-    mask = os.umask(0)
-    os.umask(mask)
     for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
         if file.is_file() and stat.S_IMODE(file.stat().st_mode) == 0o600:
+            mask = os.umask(0)
+            os.umask(mask)
             file.chmod(0o666 & ~mask)
 
 

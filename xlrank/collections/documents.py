@@ -11,7 +11,7 @@ from typing import Any, overload
 from xlrank.collections.passages import PassageFile
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.files import build_lock, cache_folder, content_key, read_json, replacing, write_json
+from xlrank.files import build_once, cache_folder, content_key, read_json, replacing, write_json
 
 FORMAT = 1
 """Part of every store's name: raise it when the same files are to be parsed in another way."""
@@ -52,10 +52,7 @@ class Documents(Sequence[Document]):
             XlrankError: an id is repeated, or holds white space; or whatever ``read`` raises.
         """
         folder = cache_folder() / "documents" / f"{name}-{content_key(FORMAT, identity)}"
-        if not (folder / "facts.json").is_file():
-            with build_lock(folder):  # of several processes one parses, and the others wait
-                if not (folder / "facts.json").is_file():
-                    _store(folder, read, progress)
+        build_once(folder, (folder / "facts.json").is_file, lambda: _store(folder, read, progress))
         return cls(folder)
 
     @property

@@ -1,9 +1,7 @@
 """The stages of an experiment as cached runs: a run file is re-used while nothing that it depends on has changed."""
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +13,7 @@ from xlrank.composition import Composition
 from xlrank.errors import XlrankError
 from xlrank.experiment.cost import costs_of, joint_cost, measured, query_latency, summary
 from xlrank.experiment.pairs import LanguagePair
-from xlrank.files import content_key, unwritable
+from xlrank.files import build_lock, content_key
 from xlrank.precision import Precision, resolve_precision
 from xlrank.ranking import Journal, Ranker
 from xlrank.retrieval.first_stage import CompoundStage, FirstStage, StageProgress
@@ -140,7 +138,7 @@ class Stages:
     def _cached(self, name: str, pair: LanguagePair, settings: list[Any], make: Callable[[str], Run]) -> Run:
         path = self.run_path(name, pair)
         key = content_key(xlrank.__version__, settings)
-        with _locked(path):
+        with build_lock(path):
             held = self._held.get(path) or _read(path)
             if held is None or held.metadata.get("key") != key:
                 held = self._made(name, pair, key, make)
@@ -184,17 +182,3 @@ def _read(path: Path) -> Run | None:
         return Run.read(path)
     except XlrankError:
         return None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a run's lock: another process that wants the same run waits. The system lets go of it when a process dies."""
-    lock = path.parent.parent.parent / ".locks" / f"{path.parent.name}.{path.name}"
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("a", encoding="ascii")
-    except OSError as error:
-        raise unwritable(lock, error) from None
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

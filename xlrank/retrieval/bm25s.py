@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xlrank.collections.documents import texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.files import build_lock, content_key, read_json, replacing, write_json
+from xlrank.files import build_once, content_key, read_json, replacing, write_json
 from xlrank.languages import language_code
 from xlrank.retrieval.analysis import analyzer, identity, without_lucene
 from xlrank.retrieval.bm25s_index import write_index
@@ -76,15 +76,15 @@ class Bm25s:
         """
         description = self._description()
         index = Path(folder).resolve() / f"bm25s-{content_key(description, texts_digest(documents))}"
-        if not index.is_dir():
-            with build_lock(index):
-                if not index.is_dir():
-                    analyze = analyzer(self.analysis, self.language)
-                    with replacing(index) as temporary:
-                        temporary.mkdir()
-                        settings = {"k1": self.k1, "b": self.b, "version": metadata.version("bm25s")}
-                        write_index(temporary, documents, analyze, settings, progress)
-                        write_json(temporary / MANIFEST, description)
+
+        def make() -> None:
+            settings = {"k1": self.k1, "b": self.b, "version": metadata.version("bm25s")}
+            with replacing(index) as temporary:
+                temporary.mkdir()
+                write_index(temporary, documents, analyzer(self.analysis, self.language), settings, progress)
+                write_json(temporary / MANIFEST, description)
+
+        build_once(index, index.is_dir, make)
         return index
 
     def search(self, index: Path, queries: Mapping[str, Query], depth: int) -> Run:

@@ -11,7 +11,7 @@ from xlrank.bases import Base
 from xlrank.collections.documents import texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
-from xlrank.files import build_lock, content_key
+from xlrank.files import build_once, content_key
 from xlrank.precision import Precision
 from xlrank.retrieval.dense.encoders import BiEncoder, MeanPooledEncoder, Progress, Side, Vectors
 from xlrank.retrieval.dense.search import nearest
@@ -99,10 +99,11 @@ class DenseRetriever:
         """
         facts = {"digest": texts_digest(documents), "encoder": dict(self.encoder.identity), "storage": self.storage}
         path = Path(folder) / f"dense-{content_key(FORMAT, facts)}"
-        if not _whole(path):
-            with build_lock(path):  # of several processes one embeds, and the others wait
-                if not _whole(path):
-                    build(path, documents, lambda texts, report: self.embed(texts, report, side="document"), facts, progress)
+
+        def make() -> None:
+            build(path, documents, lambda texts, report: self.embed(texts, report, side="document"), facts, progress)
+
+        build_once(path, lambda: _whole(path), make)
         return path
 
     def search(
