@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.timing import print_table
 from xlrank.cli.console import progress_bars
 from xlrank.collections.reading import read_documents
 from xlrank.experiment import run_experiment
@@ -34,9 +35,8 @@ def ntrex_sample(source: Path, folder: Path) -> Path:
     ids = sorted(line.split("\t")[0] for line in _lines(source / "topics.en.tsv"))
     kept = set(random.Random(SEED).sample(ids, TOPICS))
     for language in LANGUAGES:
-        _write(
-            folder / f"topics.{language}.tsv", [x for x in _lines(source / f"topics.{language}.tsv") if x.split("\t")[0] in kept]
-        )
+        topics = _lines(source / f"topics.{language}.tsv")
+        _write(folder / f"topics.{language}.tsv", [line for line in topics if line.split("\t")[0] in kept])
     _write(folder / "qrels.txt", [line for line in _lines(source / "qrels.txt") if line.split()[0] in kept])
     shutil.copy(source / "documents.en.jsonl", folder)
     return folder
@@ -70,8 +70,8 @@ def run(shared: Path, out: Path, languages: list[str]) -> None:
     for name, experiment in (("squad", english), ("ntrex", others)):
         with progress_bars() as progress:
             rows = run_experiment(experiment, out / f"{name}-results", progress)["rows"]
-        for row in rows:
-            print(f"{name} {row['language']} {row['system']:10} " + "  ".join(f"{m} {v:.3f}" for m, v in row["metrics"].items()))
+        cells = [[row["language"], row["system"], *(f"{value:.3f}" for value in row["metrics"].values())] for row in rows]
+        print_table(name, ["language", "system", *rows[0]["metrics"]], cells)
 
 
 def _lines(path: Path) -> list[str]:

@@ -107,9 +107,9 @@ def _topics(run: Run, qrels: Judgements, missing: str, without_relevant: str) ->
     relevant = {topic for topic, grades in qrels.items() if any(grade >= 1 for grade in grades.values())}
     if not relevant:
         raise XlrankError("the qrels hold no relevant document (grade 1 or more); nothing can be evaluated")
+    answers = any(run.rankings.get(topic) for topic in relevant)
     # A run that found nothing at all is worth nothing; one that found something for other topics is the wrong one.
-    found = missing == "skip" or any(run.rankings.values())
-    if found and not any(run.rankings.get(topic) for topic in relevant):
+    if not answers and (missing == "skip" or any(run.rankings.values())):
         asked = [topic for topic in qrels if topic in relevant]
         raise XlrankError(
             f"run {run.name!r} has no results for any judged topic: its topics are {_sample(list(run.rankings))}, "

@@ -82,23 +82,24 @@ def _row(checked: Checked, stages: Stages, system: System, pair: LanguagePair, r
     """One system on one pair: its run, and what is measured of it."""
     name = str(pair)
     composition = checked.compositions.get((system.name, name))
-    candidates: Path | None = None
+    first = str(pair.stage)
+    candidates: str | None = None
     if system.ensemble:
         members = {member: _member(checked, stages, member, pair, runs) for member in system.ensemble}
-        run = stages.fused(system.name, members, pair)
-        first = stages.run_path(str(pair.stage), pair)
-        candidates = first.relative_to(stages.out) if first.is_file() else None
+        kept, run = system.name, stages.fused(system.name, members, pair)
+        candidates = first if any("candidates" in member.metadata for member in members.values()) else None
     elif composition is not None:
-        found = stages.retrieved(str(pair.stage), pair.stage, pair)
-        candidates = stages.run_path(str(pair.stage), pair).relative_to(stages.out)
-        run = stages.reranked(system.name, composition, found, pair)
+        kept, candidates = system.name, first
+        run = stages.reranked(system.name, composition, stages.retrieved(first, pair.stage, pair), pair)
     else:
         stage = checked.stage(system, pair)
         # Under its expression, so that the candidates and a system that is the same first stage share one file.
-        run = stages.retrieved(str(stage), stage, pair)
+        kept, run = str(stage), stages.retrieved(str(stage), stage, pair)
     runs[system.name, name] = run
-    path = stages.run_path(system.name if system.ensemble or composition is not None else str(checked.stage(system, pair)), pair)
-    return row(checked.experiment, system, pair, run, (path.relative_to(stages.out), candidates), composition, known)
+    path, before = stages.run_path(kept, pair).relative_to(stages.out), None
+    if candidates is not None:
+        before = stages.run_path(candidates, pair).relative_to(stages.out)
+    return row(checked.experiment, system, pair, run, (path, before), composition, known)
 
 
 def _member(checked: Checked, stages: Stages, name: str, pair: LanguagePair, runs: Runs) -> Run:

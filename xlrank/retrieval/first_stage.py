@@ -127,9 +127,11 @@ class CompoundStage(FirstStage):
 
     Attributes:
         parts: these others; whoever has their runs already hands them to :meth:`combine`.
+        asking: a first stage that searches once more, with what the parts found.
     """
 
     parts: Sequence[FirstStage]
+    asking: FirstStage | None = None
 
     @abstractmethod
     def combine(self, runs: Sequence[Run], search: Search) -> Run:
@@ -141,9 +143,12 @@ class CompoundStage(FirstStage):
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
-        return [path for part in self.parts for path in part.index(search)]
+        return list(dict.fromkeys(path for stage in self._stages() for path in stage.index(search)))
 
     def check(self, search: Search) -> None:
         """See :class:`FirstStage`."""
-        for part in self.parts:
-            part.check(search)
+        for stage in self._stages():
+            stage.check(search)
+
+    def _stages(self) -> list[FirstStage]:
+        return [*self.parts, *([self.asking] if self.asking else [])]

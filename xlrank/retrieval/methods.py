@@ -60,15 +60,12 @@ def made(call: Call) -> FirstStage:
     return METHODS[call.name](call)
 
 
-DENSE_OPTIONS = ("model", "max_length", "revision")
-
-
 class Dense(FirstStage):
     """A bi-encoder: the base itself, or a sentence-transformers model."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        check_options(call, DENSE_OPTIONS, arguments=0)
+        check_options(call, ("model", "max_length", "revision"), arguments=0)
         if "revision" in call.options and "model" not in call.options:
             raise XlrankError(f"first stage {str(call)!r}: revision: expected with model=NAME only")
         numbers(call, {"max_length": int})
@@ -116,18 +113,9 @@ class Feedback(CompoundStage):
         except XlrankError as error:
             raise XlrankError(f"first stage {str(call)!r}: {error}") from None
 
-    def check(self, search: Search) -> None:
-        """See :class:`FirstStage`."""
-        super().check(search)
-        self.asking.check(search)
-
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
         return [self.call.name, asdict(self.model), self.parts[0].identity(search), self.asking.identity(search)]
-
-    def index(self, search: Search) -> list[Path]:
-        """See :class:`FirstStage`."""
-        return list(dict.fromkeys([*super().index(search), *self.asking.index(search)]))
 
     def combine(self, runs: Sequence[Run], search: Search) -> Run:
         """See :class:`CompoundStage`."""
