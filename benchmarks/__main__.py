@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("overhead", "switching", "training", "collections", "dense", "evaluation", "report", "analysis", "retrieval")
+NAMES = ("overhead", "switching", "training", "collections", "dense", "evaluation", "report", "analysis", "retrieval", "late")
 
 
 def main() -> int:

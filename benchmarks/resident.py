@@ -9,7 +9,7 @@ import torch
 from benchmarks.modules import LANGUAGES, language_adapter, language_mask, ranking_adapter
 from xlrank.bases import Base
 from xlrank.composition import split
-from xlrank.ranking.scorer import Scorer
+from xlrank.ranking.shared import SharedEncoder
 
 
 def resident() -> int:
@@ -23,15 +23,17 @@ def main() -> None:
     """Compose one, then all languages, and print what each step added."""
     base = Base()
     rank = ranking_adapter(base)
-    Scorer(base, language_adapter(base, "en", 0) + rank)
+    SharedEncoder(base).hold(language_adapter(base, "en", 0) + rank)
     before = resident()
     languages = [language_adapter(base, code, seed) for seed, code in enumerate(LANGUAGES)]
     loaded = resident()
-    scorer = Scorer(base, *(split(query=module, document=languages[0]) + rank for module in languages))
+    shared = SharedEncoder(base)
+    shared.hold(*(split(query=module, document=languages[0]) + rank for module in languages))
     composed = resident()
     mask = language_mask(base, "ky", 1)
     with_mask = resident()
-    masked = Scorer(base, mask + rank)
+    masked = SharedEncoder(base)
+    masked.hold(mask + rank)
     found = {
         "12 language adapters, their tensors": sum(module.bytes for module in languages),
         "  measured when they are made": loaded - before,
@@ -41,7 +43,7 @@ def main() -> None:
         "  added by composing it (edited layers; words stay sparse)": resident() - with_mask,
         "  the base's parameters, for comparison": sum(p.numel() * 4 for p in base.encoder.parameters()),
     }
-    assert len(scorer.compositions) == len(LANGUAGES) and masked.compositions
+    assert len(shared.resident) == len(LANGUAGES) and masked.resident
     print(json.dumps(found))
 
 

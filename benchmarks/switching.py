@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -14,8 +15,10 @@ from benchmarks.modules import language_adapter, language_mask, ranking_adapter
 from benchmarks.timing import print_table, take_turns
 from xlrank.bases import Base
 from xlrank.composition import Composition, split
+from xlrank.composition.compose import Composer
+from xlrank.composition.plan import plan
 from xlrank.modules import Module
-from xlrank.ranking.scorer import Scorer
+from xlrank.ranking.shared import SharedEncoder
 
 ROUNDS = 15
 PEER = Path(__file__).parent / "originals" / "composable_sft_switch.py"
@@ -45,15 +48,15 @@ def run() -> None:
     print_table("Twelve languages resident, fresh process", ["", "MB"], _memory())
 
 
-def _alternating(base: Base, one: Composition, other: Composition) -> Callable[[], None]:
+def _alternating(base: Base, one: Composition, other: Composition) -> Callable[[], object]:
     """Switch to the composition that is not in place."""
-    scorer = Scorer(base, one)
-    return lambda: scorer.switch(other if scorer.compositions == (one,) else one)
+    composer, turns = Composer(base), cycle([plan(one), plan(other)])
+    return lambda: composer.compose([next(turns)])
 
 
 def _resident(base: Base, one: Composition, other: Composition) -> Callable[[], None]:
-    scorer = Scorer(base, one, other)
-    return lambda: scorer.switch(one, other)
+    shared = SharedEncoder(base)
+    return lambda: shared.hold(one, other)
 
 
 def _peer(base: Base, masks: list[Module], folder: Path) -> list[list[str]]:

@@ -223,6 +223,29 @@ def make_ranking(base: "Base", seed: int, kind: str = "adapter", pooling: str = 
     )
 
 
+def make_late_ranking(base: "Base", seed: int, kind: str = "adapter", **settings: Any) -> "Module":  # noqa: ANN401
+    """A random ranking module for late interaction, of any kind; ``settings`` are those of :class:`LateSettings`.
+
+    With ``dim`` it has a projection.
+    """
+    import torch
+
+    from xlrank.modules import Module
+    from xlrank.modules.kinds.head.late import PROJECTION, LateSettings
+
+    if kind in ("adapter", "full"):
+        made = make_ranking(base, seed, kind)
+    else:
+        made = make_mask(base, "en", seed) if kind == "mask" else make_lora(base, "en", seed)
+    tensors = {name: tensor for name, tensor in made.tensors.items() if not name.startswith("head.")}
+    if (dim := settings.get("dim")) is not None:
+        tensors[PROJECTION] = torch.randn(dim, HIDDEN, generator=torch.Generator().manual_seed(seed))
+    config = {name: value for name, value in made.config.items() if name != "pooling"}
+    config["late"] = LateSettings(**settings).as_dict()
+    fields = {"name": "ranking/late", "kind": kind, "role": "ranking", "language": "en", "base": made.base}
+    return Module.create(tensors, config=config, **fields)
+
+
 def make_mask(base: "Base", language: str | None, seed: int, names: Sequence[str] = MASKED, **fields: Any) -> "Module":  # noqa: ANN401
     """A sparse mask that changes a third of the values of the named parameters."""
     import torch

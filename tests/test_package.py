@@ -29,6 +29,7 @@ COMMANDS = [
     "translate",
     "fuse",
     "rerank",
+    "explain",
     "evaluate",
     "report",
     "module",

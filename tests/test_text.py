@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from xlrank.text import clean
+from xlrank.text import clean, sentences
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,22 @@ def test_trimmed() -> None:
 def test_letters_and_combining_marks_are_untouched() -> None:
     text = "Кыргызстан ңүө И\u0306 İstanbul ئۇيغۇر 中文 naïve ＡＢＣ ½ “x”…"
     assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('He said "No." Then (in 2012). What? 3.5 per cent.', ['He said "No."', "Then (in 2012).", "What?", "3.5 per cent."]),
+        ("Mr. Smith of the U.S. army went... and came back.", ["Mr. Smith of the U.S. army went... and came back."]),
+        (
+            "Sen. Doe did it. In 2012, she won by 5. Then no more.",
+            ["Sen. Doe did it.", "In 2012, she won by 5.", "Then no more."],
+        ),
+        ("Бул сүйлөм. Экинчи сүйлөм! Үчүнчү…", ["Бул сүйлөм.", "Экинчи сүйлөм!", "Үчүнчү…"]),
+        ("ياخشىمۇ؟ مەن كەلدىم۔ ئۇ.", ["ياخشىمۇ؟", "مەن كەلدىم۔", "ئۇ."]),
+        ("你好。他说：“好！”然后走了。", ["你好。", "他说：“好！”", "然后走了。"]),
+        (" \n ", []),
+    ],
+)
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected

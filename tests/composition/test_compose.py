@@ -21,6 +21,7 @@ from xlrank.bases import Base
 from xlrank.composition import Composition, as_composition, average, both, drop, scale, split, without_invertible
 from xlrank.composition.compose import Composer, compose, compose_many
 from xlrank.composition.layers import PatchedEmbedding
+from xlrank.composition.plan import plan
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 
@@ -163,7 +164,7 @@ def test_switching_any_number_of_times_is_composing_anew(
         composer, order = Composer(tiny_base, dtype), [*range(len(compositions))] * 4
         random.Random(0).shuffle(order)
         for number in order:
-            found = composer.compose([compositions[number]])(**batch.tensors())
+            found = composer.compose([plan(compositions[number])])(**batch.tensors())
             assert torch.equal(found, expected[number]), str(compositions[number])
     assert snapshot(tiny_base) == before
 
@@ -173,7 +174,7 @@ def test_switching_a_mask_touches_its_parameters_only(tiny_base: Base, rank: Mod
     own = {name: parameter.data_ptr() for name, parameter in tiny_base.encoder.named_parameters()}
     composer = Composer(tiny_base)
     for module, touched in ((mask, NORM), (other, QUERY), (mask, NORM)):
-        encoder = composer.compose([module + rank])
+        encoder = composer.compose([plan(module + rank)])
         found = {name: encoder.layers[name.rpartition(".")[0]].get_parameter(name.rpartition(".")[2]) for name in own}
         assert {name for name, parameter in found.items() if parameter.data_ptr() != own[name]} == {touched}
 
@@ -186,8 +187,8 @@ def test_switching_back_and_forth_returns_the_base_bit_for_bit(tiny_base: Base, 
     with torch.inference_mode():
         plain = compose(tiny_base, as_composition(rank))(**batch.tensors())
         for composition in possible(tiny_base, languages, rank) * 3:
-            composer.compose([composition])
-            assert torch.equal(composer.compose([as_composition(rank)])(**batch.tensors()), plain), str(composition)
+            composer.compose([plan(composition)])
+            assert torch.equal(composer.compose([plan(as_composition(rank))])(**batch.tensors()), plain), str(composition)
 
 
 def test_a_refused_composition_leaves_the_last_one_in_place(tiny_base: Base, languages: Languages, rank: Module) -> None:
@@ -196,13 +197,13 @@ def test_a_refused_composition_leaves_the_last_one_in_place(tiny_base: Base, lan
         make_mask(tiny_base, "ky", 1), {f"index.{NORM}": torch.tensor([9999]), f"value.{NORM}": torch.ones(1)}
     )
     with torch.inference_mode():
-        encoder = composer.compose([languages["ky"] + rank])
+        encoder = composer.compose([plan(languages["ky"] + rank)])
         before = encoder(**batch.tensors())
         for wrong in (rank + languages["ky"], outside + rank, drop(languages["ug"], 7) + rank):
             with pytest.raises(XlrankError):
-                composer.compose([wrong])
+                composer.compose([plan(wrong)])
             assert torch.equal(encoder(**batch.tensors()), before), str(wrong)
-        assert composer.compose([languages["ky"] + rank]) is encoder
+        assert composer.compose([plan(languages["ky"] + rank)]) is encoder
 
 
 def test_word_vectors_of_a_mask_stay_sparse(tiny_base: Base, rank: Module) -> None:

@@ -53,7 +53,7 @@ from xlrank.composition.compose import compose
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.ranking.scorer import Scorer
+from xlrank.ranking.cross import CrossEncoder
 
 
 def test_without_modules_it_is_the_encoder(tiny_base: Base) -> None:
@@ -138,7 +138,7 @@ def test_composing_and_discarding_leaves_the_base_as_it_was(tiny_base: Base, par
         split(query=lora, document=lora2) + rank,
     ):
         for precision in ("fp32", "bf16", "int8"):
-            Scorer(tiny_base, composition, precision=precision)(batch)
+            CrossEncoder(tiny_base, precision).outputs(batch, composition).logits[:, 0]
         for dtype in (torch.float32, torch.bfloat16):
             compose(tiny_base, composition, dtype)(**batch.tensors())
     assert snapshot(tiny_base) == before

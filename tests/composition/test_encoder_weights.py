@@ -27,7 +27,7 @@ from xlrank.composition import (
 from xlrank.composition.compose import compose
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.modules.arithmetic import averaged
-from xlrank.ranking.scorer import Scorer
+from xlrank.ranking.cross import CrossEncoder
 
 
 def test_a_full_module_replaces_weights(tiny_base: Base) -> None:
@@ -140,11 +140,11 @@ def test_split_loras_stack_and_stand_above_edits(tiny_base: Base, parts: Parts) 
 def test_a_split_of_loras_in_other_precisions(tiny_base: Base, parts: Parts) -> None:
     ky, en = make_lora(tiny_base, "ky", 6, names=LAYER_NAMES["all"]), make_lora(tiny_base, "en", 7, names=LAYER_NAMES["all"])
     batch = make_batch(tiny_base, [(query, document) for query, _ in PAIRS for _, document in PAIRS])
-    without = Scorer(tiny_base, as_composition(parts[2]), precision="fp32")(batch)
+    without = CrossEncoder(tiny_base, "fp32").outputs(batch, as_composition(parts[2])).logits[:, 0]
     for composition in (split(query=ky, document=en) + parts[2], split(query=ky, document=ky) + parts[2], ky + parts[2]):
-        exact = Scorer(tiny_base, composition, precision="fp32")(batch)
+        exact = CrossEncoder(tiny_base, "fp32").outputs(batch, composition).logits[:, 0]
         for precision in ("bf16", "int8"):
-            scores = Scorer(tiny_base, composition, precision=precision)(batch)
+            scores = CrossEncoder(tiny_base, precision).outputs(batch, composition).logits[:, 0]
             assert 0 < (scores - exact).abs().max() < 0.1 * (exact.max() - exact.min()), precision
         assert (without - exact).abs().max() > 0.3 * (exact.max() - exact.min()), "the LoRAs hardly change anything"
 

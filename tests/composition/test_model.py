@@ -11,16 +11,22 @@ from tests.conftest import HIDDEN, changed_module, load_base, make_adapter, make
 from xlrank.bases import Base
 from xlrank.composition import Composition, Stack, as_composition, average, scale, split, subtract
 from xlrank.composition.compose import compose
-from xlrank.composition.model import Output, PredictionModel, RelevanceModel, head_source
+from xlrank.composition.model import Output, PredictionModel
+from xlrank.composition.plan import plan
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.kinds.head.layers import build_ranking_head
+from xlrank.ranking.cross import CrossEncoder
 
 PAIRS = [("дарыя", "the river and the bridge"), ("мектеп жана суу", "a school"), ("кыш", "the winter market")]
 
 
-def output(base: Base, composition: Composition, **options: bool) -> Output:
-    return RelevanceModel(base, composition, **options)(**make_batch(base, PAIRS).tensors())  # type: ignore[arg-type, no-any-return]
+def output(base: Base, composition: Composition, *, reference: bool = False) -> Output:
+    return CrossEncoder(base, reference=reference).outputs(make_batch(base, PAIRS), composition)
+
+
+def head_source(base: Base, composition: Composition) -> Module:
+    return CrossEncoder(base).head_source(plan(composition))
 
 
 def with_head(module: Module, source: Module) -> Module:
@@ -84,9 +90,9 @@ def test_two_labels(tiny_base: Base) -> None:
 def test_nothing_that_scores_is_refused(tiny_base: Base) -> None:
     ky = make_adapter(tiny_base, "ky", 3)
     with pytest.raises(XlrankError, match=r"^composition 'language/ky': nothing in it scores .* e\.g\. language/ky\+rank$"):
-        RelevanceModel(tiny_base, as_composition(ky))
+        output(tiny_base, as_composition(ky))
     with pytest.raises(XlrankError, match="was not resolved"):
-        RelevanceModel(tiny_base, as_composition("ky"))
+        output(tiny_base, as_composition("ky"))
 
 
 def by_pooler(base: Base, module: Module, states: Tensor, change: Tensor | float = 0.0) -> Tensor:
@@ -118,13 +124,13 @@ def test_a_base_without_pooler_needs_a_whole_head(tiny_bert_folder: Path) -> Non
     rank = make_ranking(bare, 1)
     assert output(bare, as_composition(rank)).logits.shape == (3, 1)
     with pytest.raises(XlrankError, match="has no pooler, which the relevance head needs; use a head with a first layer of its"):
-        RelevanceModel(bare, as_composition(without_first_layer(rank)))
+        output(bare, as_composition(without_first_layer(rank)))
 
 
 def test_logits_are_float32_in_a_bfloat16_encoder(tiny_base: Base) -> None:
     for rank in (make_ranking(tiny_base, 1), without_first_layer(make_ranking(tiny_base, 1))):
         composition = make_adapter(tiny_base, "ky", 3) + rank
-        coarse = RelevanceModel(tiny_base, composition, dtype=torch.bfloat16)(**make_batch(tiny_base, PAIRS).tensors())
+        coarse = CrossEncoder(tiny_base, "bf16").outputs(make_batch(tiny_base, PAIRS), composition)
         assert coarse.last_hidden_state.dtype == torch.bfloat16
         assert coarse.logits.dtype == torch.float32
         torch.testing.assert_close(coarse.logits, output(tiny_base, composition).logits, atol=0.05, rtol=0)
@@ -138,7 +144,7 @@ def test_in_reference_mode_invertible_adapters_stand_anywhere(tiny_base: Base) -
     # The original passes the embeddings once, through the lowest stage's block, and rank has none.
     torch.testing.assert_close(output(tiny_base, rank + ky, reference=True).logits, output(tiny_base, rank + bare).logits)
     with pytest.raises(XlrankError, match="put it lowest"):
-        RelevanceModel(tiny_base, rank + ky)
+        output(tiny_base, rank + ky)
 
 
 def headed(folder: Path, source: Path, kind: str) -> tuple[Base, Any]:

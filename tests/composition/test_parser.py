@@ -25,7 +25,7 @@ from xlrank.composition import (
 from xlrank.composition.expression import Average, Both, Drop, Scale, StandIn, Subtract
 from xlrank.errors import XlrankError
 
-KNOWN = "split, both, average, subtract, scale, noinv, drop"
+KNOWN = "split, both, average, subtract, scale, noinv, late, drop"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ KNOWN = "split, both, average, subtract, scale, noinv, drop"
     [
         "ky",
         "ky+rank",
+        "late()",
+        "split(ky,none)+late()",
+        "drop(ky+late(),0)",
+        "late",
         "split(ky,en)+rank",
         "split(query,document)+rank",
         "ug~ky",
@@ -122,6 +126,8 @@ def test_spaces_do_not_matter() -> None:
         ("rank+both(ky)", "both takes 2 arguments, got 1,", 6),
         ("subtract(a,b,c)", "subtract takes 2 arguments, got 3,", 1),
         ("average(ky)", "average takes 2 or more arguments, got 1,", 1),
+        ("late(ky)", "expected ')', got 'ky'", 6),
+        ("ky+late(", "')' is missing", 9),
         ("noinv(ky,en)", "noinv takes 1 arguments, got 2,", 1),
         ("drop(ky)", "drop takes 2 or more arguments, got 1,", 1),
         ("drop(ky,en)", "drop takes a number after the module,", 1),

@@ -90,7 +90,8 @@ def test_the_average_of_relatives_may_stand_in(tiny_base: Base, tmp_path: Path, 
     assert str(composition) == "split(ug~average(ky,tr),de~en)+rank"
     assert modules_of(composition)[:2] == [shipped["language/ky"], tr]
     assert [stand_in.name for stand_in in composition.stand_ins()] == ["ug", "de"]
-    assert plan(composition).adapters[0][0].module == averaged([shipped["language/ky"], tr])
+    part = plan(composition).adapters[0][0]
+    assert part is not None and part.module == averaged([shipped["language/ky"], tr])
     assert parse(str(composition)).resolve(rule) == composition
 
 

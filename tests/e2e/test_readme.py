@@ -1,4 +1,4 @@
-"""What the README shows runs: its Python blocks one after the other, and its commands' options exist."""
+"""What the README and the pages in docs show runs: their Python blocks one after the other, and their commands' options exist."""
 
 import contextlib
 import io
@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from xlrank.cli.main import app
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-COMMANDS = sorted({line.partition("  #")[0].strip() for line in README.splitlines() if line.startswith("    xlrank ")})
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+COMMANDS = sorted({line.partition("  #")[0].strip() for line in TEXT.splitlines() if line.startswith("    xlrank ")})
 
 
 @pytest.mark.e2e

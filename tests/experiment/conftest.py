@@ -13,7 +13,7 @@ from xlrank.bases import Base
 def modules(tiny_base: Base, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("modules")
     made = {code: make_adapter(tiny_base, code, seed) for seed, code in enumerate(("ky", "tr", "en", "de"))}
-    made |= {"rank": make_ranking(tiny_base, 8), "monobert": make_ranking(tiny_base, 9, "full")}
+    made |= {"cross": make_ranking(tiny_base, 8), "monobert": make_ranking(tiny_base, 9, "full")}
     return {name: str(module.save(folder / name)) for name, module in made.items()}
 
 

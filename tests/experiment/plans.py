@@ -7,7 +7,8 @@ import pytest
 
 from xlrank.experiment import run_experiment
 from xlrank.experiment.options import experiment_of
-from xlrank.ranking.scorer import Scorer
+from xlrank.ranking.cross import CrossEncoder
+from xlrank.ranking.vectors import TextVectors
 from xlrank.retrieval.dense import MeanPooledEncoder
 from xlrank.retrieval.first_stage import StageProgress, silent
 
@@ -30,7 +31,8 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: Any, **__: Any) -> None:  # noqa: ANN401
         raise AssertionError("the encoder was used")
 
-    monkeypatch.setattr(Scorer, "__call__", failing)
+    monkeypatch.setattr(CrossEncoder, "_outputs", failing)
+    monkeypatch.setattr(TextVectors, "_vectors", failing)
     monkeypatch.setattr(MeanPooledEncoder, "encode", failing)
 
 

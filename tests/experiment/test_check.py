@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import make_adapter, make_ranking
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
-from xlrank.experiment.check import check, filled
+from xlrank.experiment.check import check
+from xlrank.experiment.modules import filled
 from xlrank.experiment.reading import read_experiment
 
 BROKEN = """
@@ -17,15 +18,15 @@ collections:
   - {{id: "{collection}", pairs: [ky-en], first_stage: bm25}}
   - nonsense
 base: {base}
-modules: {{rank: "{modules}/rank", language: "{modules}/{{language}}"}}
+modules: {{cross: "{modules}/cross", language: "{modules}/{{language}}"}}
 systems:
   - dense
   - dense
   - monobert
   - ens(other)
-  - {{name: ky+rank, compose: ky+rank}}
-  - {{name: odd, compose: rank+ky}}
-  - {{name: unset, compose: rank, modules: {{rank: "${{XLRANK_NOT_SET}}/rank"}}}}
+  - {{name: ky+cross, compose: ky+cross}}
+  - {{name: odd, compose: cross+ky}}
+  - {{name: unset, compose: cross, modules: {{cross: "${{XLRANK_NOT_SET}}/cross"}}}}
 metrics: [map, accuracy]
 tests: {{baseline: none}}
 """
@@ -35,7 +36,7 @@ tests: {{baseline: none}}
 def modules(tiny_base: Base, tmp_path: Path) -> Path:
     make_adapter(tiny_base, "ky", 1).save(tmp_path / "modules" / "ky")
     make_adapter(tiny_base, "en", 2).save(tmp_path / "modules" / "en")
-    make_ranking(tiny_base, 3).save(tmp_path / "modules" / "rank")
+    make_ranking(tiny_base, 3).save(tmp_path / "modules" / "cross")
     return tmp_path / "modules"
 
 
@@ -61,28 +62,28 @@ def test_all_problems_at_once_with_their_lines(
         "line 11: system 'dense' stands twice",
         "line 13: system 'ens(other)': its member 'other' is no system",
         "line 15: composition",
-        "line 16: modules: rank: the environment variable XLRANK_NOT_SET is not set",
+        "line 16: modules: cross: the environment variable XLRANK_NOT_SET is not set",
         "line 17: unknown metric 'accuracy'",
         "line 18: baseline 'none' is none of the systems",
     ):
         assert any(line.startswith(expected) for line in problems), (expected, problems)
     assert any(line.startswith("line 12: ") and "was made for base" in line for line in problems), "the shipped monoBERT"
-    assert [line for line in problems if line.startswith("line 14:")] == [], "nothing is wrong with ky+rank"
+    assert [line for line in problems if line.startswith("line 14:")] == [], "nothing is wrong with ky+cross"
 
 
 def test_what_a_good_experiment_gives(small_collection: Path, tiny_bert_folder: Path, modules: Path, tmp_path: Path) -> None:
     text = """
 collections: [{{id: "{collection}", pairs: [ky-en]}}]
 base: {base}
-modules: {{rank: "{modules}/rank", language: "{modules}/{{language}}"}}
-systems: [first, split, {{name: de-only, compose: rank, pairs: [ky-de]}}]
+modules: {{cross: "{modules}/cross", language: "{modules}/{{language}}"}}
+systems: [first, split, {{name: de-only, compose: cross, pairs: [ky-de]}}]
 """
     values = {"collection": f"folder:{small_collection}", "base": tiny_bert_folder, "modules": modules}
     checked = check(read_experiment(written(tmp_path, text, **values))[0])
     (pair,) = checked.pairs
     assert str(pair).endswith("small ky-en")
     assert [system.name for system in checked.systems(pair)] == ["first", "split"]
-    assert str(checked.compositions["split", str(pair)]) == "split(ky,en)+rank"
+    assert str(checked.compositions["split", str(pair)]) == "split(ky,en)+cross"
     assert str(checked.stage(checked.experiment.systems[0], pair)) == "dense"
 
 

@@ -18,7 +18,7 @@ from xlrank.evaluation import evaluate
 from xlrank.experiment.options import experiment_of
 from xlrank.modules import Module
 from xlrank.ranking import Ranker
-from xlrank.ranking.scorer import Scorer
+from xlrank.ranking.cross import CrossEncoder
 from xlrank.retrieval.dense import DenseRetriever
 from xlrank.retrieval.fusion import fuse
 from xlrank.retrieval.lexical import Lexical
@@ -36,7 +36,7 @@ def test_the_default_plan(plan: Options, out: Path) -> None:
     assert [(row["language"], row["system"]) for row in results["rows"]] == [
         (x, s) for x in ("ky", "tr") for s in ("dense", *RANKERS)
     ]
-    assert [row["composition"] for row in results["rows"][:5]] == [None, "monobert", "ky+rank", "en+rank", "split(ky,en)+rank"]
+    assert [row["composition"] for row in results["rows"][:5]] == [None, "monobert", "ky+cross", "en+cross", "split(ky,en)+cross"]
     assert results["metrics"] == ["map", "ndcg@10", "mrr", "recall@100"]
     assert (results["tests"]["baseline"], results["precision"], results["experiment"]["depth"]) == ("dense", "fp32", 4)
     qrels = Collection(plan["collection"]).qrels("en")
@@ -63,14 +63,14 @@ def test_costs(plan: Options, out: Path) -> None:
 
 
 def test_files(plan: Options, out: Path) -> None:
-    run(plan, out, languages=["ky"], systems=["dense", "split", "split(tr,en)+rank", "ens(split)"])
+    run(plan, out, languages=["ky"], systems=["dense", "split", "split(tr,en)+cross", "ens(split)"])
     names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     assert names == ["qrels", "results.json", "runs", "texts"]
     assert [path.name for path in sorted((out / "runs" / "small").iterdir())] == [
         "ky-en.dense.trec",
         "ky-en.ens_split_.trec",
         "ky-en.split.trec",
-        "ky-en.split_tr_en_+rank.trec",
+        "ky-en.split_tr_en_+cross.trec",
     ]
     qrels = read_qrels(out / "qrels" / "small.en.txt")
     assert qrels == Collection(plan["collection"]).qrels("en")
@@ -157,7 +157,7 @@ def test_rankers_re_order_the_candidates(plan: Options, out: Path) -> None:
 
 def test_a_stage_scores_as_the_ranker_does(plan: Options, out: Path, tiny_base: Base, modules: dict[str, str]) -> None:
     run(plan, out, languages=("ky",), systems=("document",))
-    composition = Module.load(modules["en"]) + Module.load(modules["rank"])
+    composition = Module.load(modules["en"]) + Module.load(modules["cross"])
     collection = Collection(plan["collection"])
     dense = Run.read(out / "runs" / "small" / "ky-en.dense.trec")
     expected = Ranker(tiny_base, composition, precision="fp32").rerank(
@@ -192,7 +192,7 @@ def test_a_first_stage_that_finds_nothing_for_a_topic_is_re_used_too(
 
 
 def test_a_changed_topic_runs_its_language_again(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = plan | dict(systems=("dense", "split"))
+    small = plan | dict(systems=("dense", "split"), budget={"latency_topics": 0})
     run(small, out)
     path = folder_of(plan) / "topics.ky.tsv"
     path.write_text(path.read_text().replace("алма базар", "алма"))
@@ -206,7 +206,7 @@ def test_a_changed_topic_runs_its_language_again(plan: Options, out: Path, monke
 def test_changed_settings_run_the_ranker_again(
     plan: Options, out: Path, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = plan | dict(languages=("ky",), systems=("split",))
+    small = plan | dict(languages=("ky",), systems=("split",), budget={"latency_topics": 0})
     run(small, out)
     reranked = count(monkeypatch, Ranker, "rerank")
     run(small, out, **change)
@@ -216,7 +216,7 @@ def test_changed_settings_run_the_ranker_again(
 def test_a_changed_module_runs_the_ranker_again(
     plan: Options, out: Path, tiny_base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = plan | dict(languages=("ky",), systems=("split", "document"))
+    small = plan | dict(languages=("ky",), systems=("split", "document"), budget={"latency_topics": 0})
     run(small, out)
     reranked = count(monkeypatch, Ranker, "rerank")
     other = str(make_adapter(tiny_base, "ky", 77).save(tmp_path / "other"))
@@ -247,9 +247,9 @@ def test_a_damaged_run_is_made_anew(plan: Options, out: Path) -> None:
 def test_an_interrupted_ranker_continues(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = plan | dict(languages=("ky",), systems=("split",))
     small["budget"] = {"latency_topics": 0}
-    monkeypatch.setattr("xlrank.ranking.ranker.BATCH_TOKENS", 40)
+    monkeypatch.setattr("xlrank.ranking.cross.BATCH_TOKENS", 40)
     whole = run(small, out / "whole")
-    scored = count(monkeypatch, Scorer, "__call__")
+    scored = count(monkeypatch, CrossEncoder, "_outputs")
 
     def interrupting(description: str) -> Callable[[int, int], None]:
         def report(done: int, total: int) -> None:
@@ -275,23 +275,26 @@ def test_the_default_systems_follow_the_data(plan: Options) -> None:
     def names(**changes: Any) -> list[str]:  # noqa: ANN401
         return [system.name for system in experiment_of(**plan, **changes).systems]
 
-    assert names(languages=["ky"]) == ["psq", "dense", "fusion", "feedback", *RANKERS]
+    late = ["late", "late-la"]
+    assert names(languages=["ky"]) == ["psq", "dense", "fusion", "feedback", *late, "best", *RANKERS]
     folder = folder_of(plan) / "translations"
     folder.mkdir()
     (folder / "ky-en.tsv").write_text("1\triver\n2\tschool\n10\tapple\n")
-    assert names(languages=["ky"]) == ["bm25", "psq", "dense", "fusion", "feedback", *RANKERS]
+    assert names(languages=["ky"]) == ["bm25", "psq", "dense", "fusion", "feedback", *late, "best", *RANKERS]
     assert "bm25" not in names(), "tr-en is not translated"
     (folder_of(plan) / "topics.en.tsv").write_text("1\triver\n2\tschool\n10\tapple\n")
-    assert names(languages=["en"]) == ["bm25", "dense", *RANKERS]
+    assert names(languages=["en"]) == ["bm25", "dense", *late, *RANKERS]
 
 
 def test_a_stand_in_is_noted(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xlrank.composition.resolve.shipped_modules", list)
     modules = {name: path for name, path in plan["modules"].items() if name != "tr"}
-    results = run(plan, out, languages=("tr",), systems=("query",), modules=modules)
+    results = run(plan, out, languages=("tr",), systems=("query+cross",), modules=modules)
     composition = results["rows"][0]["composition"]
     assert composition.startswith("tr~")
-    assert results["notes"] == [f"{composition.removesuffix('+rank')}: no module for tr, its nearest relative with one stands in"]
+    assert results["notes"] == [
+        f"{composition.removesuffix('+cross')}: no module for tr, its nearest relative with one stands in"
+    ]
 
 
 def test_a_language_given_twice_is_run_once(plan: Options, out: Path) -> None:
@@ -300,12 +303,12 @@ def test_a_language_given_twice_is_run_once(plan: Options, out: Path) -> None:
 
 
 def test_a_system_given_twice_is_run_once(plan: Options, out: Path) -> None:
-    results = run(plan, out, languages=("ky",), systems=("dense", " dense", "ky+rank", "ky + rank"))
-    assert [row["system"] for row in results["rows"]] == ["dense", "ky+rank"]
+    results = run(plan, out, languages=("ky",), systems=("dense", " dense", "ky+cross", "ky + cross"))
+    assert [row["system"] for row in results["rows"]] == ["dense", "ky+cross"]
 
 
 def test_the_other_document_language(plan: Options, out: Path) -> None:
     results = run(plan, out, documents="German", languages=("ky",), systems=("dense", "split"))
     assert results["rows"][0]["documents"] == "de"
-    assert results["rows"][1]["composition"] == "split(ky,de)+rank"
+    assert results["rows"][1]["composition"] == "split(ky,de)+cross"
     assert results["rows"][0]["run"] == "runs/small/ky-de.dense.trec"

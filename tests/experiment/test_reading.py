@@ -48,7 +48,7 @@ def test_what_a_file_becomes(tmp_path: Path) -> None:
     assert experiment.name == "paper"
     assert experiment.collections == (Data(id="mini", pairs=("ky-en", "tr-de")), Data(id="mini"))
     assert experiment.systems[0] == System(name="first", label="first stage", retrieve="first")
-    assert experiment.systems[1].compose == "split(query,document)+rank"
+    assert experiment.systems[1].compose == "split(query,document)+cross"
     assert experiment.systems[2].ensemble == ("first", "split")
     assert experiment.systems[3] == System(
         name="mine", label="Mine", compose="query+rank", modules={"rank": "my/rank"}, series="sizes", x=16

@@ -13,7 +13,7 @@ from xlrank.experiment.systems import DEFAULT_SYSTEMS, split_systems
         (" dense ", {"name": "dense", "label": "dense retrieval", "retrieve": "dense"}),
         ("first", {"retrieve": "first"}),
         ("monobert", {"label": "monoBERT", "compose": "monobert"}),
-        ("split", {"label": "RA + LA^Split", "compose": "split(query,document)+rank"}),
+        ("split", {"label": "RA + LA^Split", "compose": "split(query,document)+cross"}),
         ("split( ky , query ) + rank", {"name": "split(ky,query)+rank", "compose": "split(ky,query)+rank"}),
         ("rrf( dense ,bm25(psq) )", {"name": "rrf(dense, bm25(psq))", "retrieve": "rrf(dense, bm25(psq))"}),
         ("dense(max_length=64)", {"retrieve": "dense(max_length=64)"}),

@@ -24,7 +24,7 @@ def test_each_run_is_made_once(small_collection: Path, tiny_bert_folder: Path, t
     modules = {
         name: str(make_adapter(tiny_base, name, seed).save(tmp_path / name)) for seed, name in enumerate(("ky", "tr", "en"))
     }
-    modules["rank"] = str(make_ranking(tiny_base, 7).save(tmp_path / "rank"))
+    modules["cross"] = str(make_ranking(tiny_base, 7).save(tmp_path / "cross"))
     options: dict[str, Any] = {
         "collection": f"folder:{small_collection}",
         "base": str(tiny_bert_folder),

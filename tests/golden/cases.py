@@ -15,10 +15,12 @@ from torch import Tensor
 
 from xlrank.bases import Base
 from xlrank.composition import Composition, Leaf, Split, Stack, WithoutInvertible
-from xlrank.composition.model import Output, PredictionModel, RelevanceModel
+from xlrank.composition.model import Output, PredictionModel
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.formats import read_module
+from xlrank.ranking.cross import CrossEncoder
+from xlrank.ranking.pairs import Batch
 
 FORMATS = {
     "adapters": "adapterhub",
@@ -91,7 +93,7 @@ def compute(folder: Path, case: dict[str, Any]) -> Output:
     if case["task"] == "masked-lm":
         inverse = bool(case.get("mlm_inverse", "reference_quirk" not in case or not case["reference_quirk"]))
         return PredictionModel(base, composition, inverse=inverse)(*inputs)  # type: ignore[no-any-return]
-    return RelevanceModel(base, composition, reference=True)(*inputs)  # type: ignore[no-any-return]
+    return CrossEncoder(base, reference=True).outputs(Batch(*inputs), composition)
 
 
 @lru_cache(maxsize=8)

@@ -74,16 +74,16 @@ def test_what_is_no_id_of_the_hub(text: str) -> None:
 
 
 def test_local_folders_come_before_shipped_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = Place(data_folder() / "modules" / "language/ky", "xlrank")
+    shipped = Place(data_folder() / "modules" / "mlm/ky", "xlrank")
     monkeypatch.chdir(tmp_path)
-    assert locate("language/ky") == shipped
-    (tmp_path / "language" / "ky").mkdir(parents=True)
-    assert locate("language/ky") == shipped
-    (tmp_path / "language" / "ky" / "pytorch_adapter.bin").touch()
-    assert locate("language/ky") == Place(Path("language/ky"), "adapterhub")
-    (tmp_path / "language" / "ky" / "module.json").touch()
-    assert locate("language/ky") == Place(Path("language/ky"), "xlrank")
-    assert locate("language/ky", "hf") == Place(Path("language/ky"), "hf")
+    assert locate("mlm/ky") == shipped
+    (tmp_path / "mlm" / "ky").mkdir(parents=True)
+    assert locate("mlm/ky") == shipped
+    (tmp_path / "mlm" / "ky" / "pytorch_adapter.bin").touch()
+    assert locate("mlm/ky") == Place(Path("mlm/ky"), "adapterhub")
+    (tmp_path / "mlm" / "ky" / "module.json").touch()
+    assert locate("mlm/ky") == Place(Path("mlm/ky"), "xlrank")
+    assert locate("mlm/ky", "hf") == Place(Path("mlm/ky"), "hf")
 
 
 @pytest.mark.parametrize(

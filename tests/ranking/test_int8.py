@@ -29,7 +29,7 @@ def test_the_layers_that_close_a_block_stay_as_they_are(tiny_base: Base) -> None
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(("precision", "least"), [("bf16", 0.999), ("int8", 0.95)])
-@pytest.mark.parametrize("composition", ["monobert", "split(ky,en)+rank"])
+@pytest.mark.parametrize("composition", ["monobert", "split(mlm/ky,mlm/en)+cross"])
 def test_coarser_numbers_rank_alike(composition: str, precision: Precision, least: float) -> None:
     base, collection = Base(), Collection("mini/ky-en")
     topics, documents = collection.topics("ky")[:2], collection.documents("en")[:16]

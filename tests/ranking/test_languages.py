@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import make_adapter, make_mask, make_ranking
+from tests.conftest import make_adapter, make_batch, make_mask, make_ranking
 from xlrank.bases import Base
 from xlrank.collections import Document
 from xlrank.composition import both, split
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.ranking import Journal, Ranker
-from xlrank.ranking.scorer import Scorer
+from xlrank.ranking.cross import CrossEncoder
 
 PAIRS = [
     ("дарыя", "the river and the bridge of the market"),
@@ -75,7 +75,8 @@ def test_languages_come_and_go(tiny_base: Base, adapters: dict[str, str]) -> Non
     for languages in [("ky", "en"), ("ug", "en"), ("ky", "en"), ("en", "ug")]:
         alone = Ranker(tiny_base, open_ranker.composition_for(languages), precision="fp32")
         np.testing.assert_allclose(open_ranker.score(PAIRS, languages=languages), alone.score(PAIRS), atol=1e-5)
-    assert len(open_ranker._scorers._scorer.compositions) == 3, "languages stay once they were needed"  # type: ignore[union-attr]
+    assert isinstance(open_ranker.interaction, CrossEncoder)
+    assert len(open_ranker.interaction.shared.resident) == 3, "languages stay once they were needed"
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
@@ -107,7 +108,7 @@ def test_ranking_documents_of_several_languages(tiny_base: Base, adapters: dict[
 def test_an_interrupted_call_over_languages_continues(
     tiny_base: Base, masks: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xlrank.ranking.ranker.BATCH_TOKENS", 40)
+    monkeypatch.setattr("xlrank.ranking.cross.BATCH_TOKENS", 40)
     expected = ranker(tiny_base, "query+rank", masks).score(PAIRS, languages=LANGUAGES)
 
     def interrupted(done: int, total: int) -> None:
@@ -152,7 +153,7 @@ def test_reference_mode_ranks_as_the_original(tiny_base: Base, adapters: dict[st
         )
         for languages in [("ky", "en"), ("ug", "ug"), ("ky", "ky")]:
             closed = original.composition_for(languages)
-            expected = Scorer(tiny_base, closed, reference=True)(original._encoder.batch(original._encoder.encode(PAIRS)))
+            expected = CrossEncoder(tiny_base, reference=True).outputs(make_batch(tiny_base, PAIRS), closed).logits[:, 0]
             np.testing.assert_allclose(original.score(PAIRS, languages=languages), expected, atol=1e-5)
         mixed = original.score(PAIRS, languages=LANGUAGES)
         alone = [float(original.score([p], languages=each)[0]) for p, each in zip(PAIRS, LANGUAGES, strict=True)]

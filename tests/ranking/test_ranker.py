@@ -13,13 +13,14 @@ from tests.conftest import changed_module, composed_states, make_adapter, make_b
 from xlrank.bases import Base
 from xlrank.collections import Collection, Document
 from xlrank.composition import parse
+from xlrank.composition.model import Output
 from xlrank.errors import XlrankError
 from xlrank.modules.kinds.head.layers import build_ranking_head
 from xlrank.precision import resolve_precision, torch_dtype
 from xlrank.ranking import Journal, Ranker
+from xlrank.ranking.cross import CrossEncoder
 from xlrank.ranking.pairs import Batch
 from xlrank.ranking.ranker import merge
-from xlrank.ranking.scorer import Scorer
 from xlrank.runs import Run
 
 TEXTS = [
@@ -79,7 +80,7 @@ def test_the_order_of_results_is_the_order_of_pairs(ranker: Ranker) -> None:
 @pytest.mark.parametrize("tokens", [1, 40, 100])
 def test_the_size_of_batches_does_not_matter(ranker: Ranker, tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = ranker.score(PAIRS)
-    monkeypatch.setattr("xlrank.ranking.ranker.BATCH_TOKENS", tokens)
+    monkeypatch.setattr("xlrank.ranking.cross.BATCH_TOKENS", tokens)
     np.testing.assert_allclose(ranker.score(PAIRS), scores, atol=1e-5)
 
 
@@ -171,7 +172,7 @@ def test_the_tail_stays_below_however_large_the_scores() -> None:
 
 
 def test_progress_reaches_the_end(ranker: Ranker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xlrank.ranking.ranker.BATCH_TOKENS", 40)
+    monkeypatch.setattr("xlrank.ranking.cross.BATCH_TOKENS", 40)
     seen: list[tuple[int, int]] = []
     ranker.score(PAIRS, progress=lambda done, total: seen.append((done, total)))
     assert len(seen) > 3
@@ -182,7 +183,7 @@ def test_progress_reaches_the_end(ranker: Ranker, monkeypatch: pytest.MonkeyPatc
 def test_an_interrupted_call_continues_with_the_same_scores(
     ranker: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xlrank.ranking.ranker.BATCH_TOKENS", 40)
+    monkeypatch.setattr("xlrank.ranking.cross.BATCH_TOKENS", 40)
     expected = ranker.score(PAIRS)
 
     def interrupted(done: int, total: int) -> None:
@@ -194,14 +195,14 @@ def test_an_interrupted_call_continues_with_the_same_scores(
     batches = len(Journal(tmp_path / "j").done)
     assert batches > 1
     again, calls = with_precision(ranker, "fp32"), 0
-    call = Scorer.__call__
+    call = CrossEncoder._outputs
 
-    def counting(scorer: Scorer, batch: Batch) -> torch.Tensor:
+    def counting(encoder: CrossEncoder, batch: Batch) -> Output:
         nonlocal calls
         calls += 1
-        return call(scorer, batch)
+        return call(encoder, batch)
 
-    monkeypatch.setattr(Scorer, "__call__", counting)
+    monkeypatch.setattr(CrossEncoder, "_outputs", counting)
     journal = Journal(tmp_path / "j")
     np.testing.assert_array_equal(again.score(PAIRS, journal=journal), expected)
     assert 0 < calls == len(journal.done) - batches
@@ -275,8 +276,8 @@ def test_a_composition_without_a_ranking_module_cannot_score(tiny_base: Base) ->
 def test_a_ranker_refuses_foreign_modules_and_names(tiny_base: Base, tiny_xlmr_base: Base) -> None:
     with pytest.raises(XlrankError, match="was made for base"):
         Ranker(tiny_xlmr_base, make_ranking(tiny_base, 1))
-    for composition in (parse("ky+rank"), "ky+rank"):
-        with pytest.raises(XlrankError, match="module 'language/ky' was made for base 'xlrank/e5-small'"):
+    for composition in (parse("mlm/ky+cross"), "mlm/ky+cross"):
+        with pytest.raises(XlrankError, match="module 'mlm/ky' was made for base 'xlrank/e5-small'"):
             Ranker(tiny_base, composition)
     with pytest.raises(XlrankError, match="expected a module or a composition, got int"):
         Ranker(tiny_base, 3)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.report.samples import results, with_evidence, written
+from tests.report.samples import EVIL, results, with_evidence, written
 from xlrank.errors import XlrankError
 from xlrank.report import drill
 from xlrank.report.board import Board, Source, board_of
@@ -81,16 +81,52 @@ def test_links_that_lead_out_are_not_followed(tmp_path: Path) -> None:
     assert "2" not in unpacked(drill_down(board(folder)), "pair-0")["moves"]
 
 
+def with_matches(folder: Path) -> Path:
+    """A folder whose ranker from Kyrgyz, SPLIT, is late; d7 and d1 were looked into for the first topic."""
+    found = with_evidence(folder, results())
+    lines: list[object] = [{"key": "k"}]
+    for document, cosine in (("d7", 0.9126), ("d1", 0.5), ("unseen", 0.4)):
+        matches = [["Талас", EVIL, cosine], ["▁", "the", -0.05]]
+        lines.append({"topic": "9", "document": document, "matches": matches})
+    place = found / "matches" / "mini" / "ky-en.split.jsonl"
+    place.parent.mkdir(parents=True)
+    place.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return found
+
+
+def test_word_pieces_that_met(tmp_path: Path) -> None:
+    piece = unpacked(drill_down(board(with_matches(tmp_path))), "pair-0")
+    names = [document for document, _ in piece["documents"]]
+    query, *found = piece["matches"]["2"][0]
+    assert query == ["Талас", "▁"] and piece["matches"]["2"][1:] == [0, 0] and list(piece["matches"]) == ["2"]
+    d7, d1 = names.index("d7"), names.index("d1")
+    assert found == [[d7, [EVIL, "the"], [913, -50]], [d1, [EVIL, "the"], [500, -50]]]
+    assert unpacked(drill_down(board(with_evidence(tmp_path / "older", results()))), "pair-0")["matches"] == {}
+
+
+def test_word_pieces_go_first_where_the_page_grows_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = board(with_matches(tmp_path))
+    sizes = [
+        sum(map(len, drill._pieces(found, found.metrics, documents=True, matches=matches).values())) for matches in (False, True)
+    ]
+    assert sizes[0] < sizes[1]
+    monkeypatch.setattr(drill, "MOST_BYTES", sizes[1] - 1)
+    without = drill_down(found)
+    assert without.documents and "word pieces" in without.note and unpacked(without, "pair-0")["matches"] == {}
+    assert unpacked(without, "pair-0")["moves"] and unpacked(drill_down(found, True), "pair-0")["matches"]
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [
+        ("matches/mini/ky-en.split.jsonl", "ky-en.split.jsonl, line 1: expected an object"),
         ("runs/mini/ky-en.split.trec", "ky-en.split.trec, line 1: 2 columns"),
         ("qrels/mini.en.txt", "mini.en.txt, line 1: 2 columns"),
         ("texts/mini.topics.ky.jsonl", "mini.topics.ky.jsonl, line 1: expected an object"),
     ],
 )
 def test_malformed_files_are_named(tmp_path: Path, file: str, message: str) -> None:
-    folder = with_evidence(tmp_path, results())
+    folder = with_matches(tmp_path)
     (folder / file).write_text("not that\n", encoding="utf-8")
     with pytest.raises(XlrankError, match=message):
         drill_down(board(folder))

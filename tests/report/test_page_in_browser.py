@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.browser import Browser, browsing
 from tests.report.samples import ARABIC, EVIL, results, with_evidence, written
+from tests.report.test_drill import with_matches
 from xlrank.report import write_report
 
 SYSTEMS = "[...document.querySelectorAll('#board tbody [scope=row]')].map(cell => cell.textContent)"
@@ -142,6 +143,31 @@ def test_drill_down_in_right_to_left(page: Browser, tmp_path: Path) -> None:
     text, box = page.run(edges)
     assert text == box  # the text begins at the right
     picture(page, "drill-down-light", tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_word_pieces_that_met(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    write_report(with_matches(tmp_path / "found"))
+    browser.problems.clear()
+    browser.look(1280, 800, scheme)
+    browser.open(tmp_path / "found" / "leaderboard.html")
+    browser.run("document.querySelector('td[data-row=\"2\"]').click()")
+    browser.until("document.querySelector('.topics details')")
+    topic = "[...document.querySelectorAll('.topics details')].find(e => e.querySelector('.id').textContent === '9')"
+    browser.run(f"({topic}).open = true")
+    browser.until("document.querySelector('.met')")
+    assert browser.run("document.querySelectorAll('.met').length") == 2  # of d7 and d1
+    assert browser.run("document.querySelector('.moves tbody tr').contains(document.querySelector('.met'))")
+    chips = "[...document.querySelectorAll('.met .chip')].map(e => e.textContent)"
+    assert browser.run(chips)[:2] == [f"Талас → {EVIL} .91", "▁ → the -.05"]
+    assert browser.run("document.querySelectorAll('img').length") == 0
+    browser.run("document.querySelector('.met').open = true")
+    browser.until("document.querySelector('.chips')")
+    assert len(browser.run(chips)) == 6
+    colours = "[...document.querySelectorAll('.chips .chip')].map(e => getComputedStyle(e).backgroundColor)"
+    strong, weak = browser.run(colours)
+    assert strong != weak and browser.problems == []
+    picture(browser, f"matches-{scheme}", tmp_path)
 
 
 def test_hostile_topics_and_labels(page: Browser) -> None:

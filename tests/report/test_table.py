@@ -2,6 +2,7 @@
 
 from tests.report.samples import ARABIC, EVIL, results, row
 from xlrank.report import console_table
+from xlrank.report.table import verdict
 
 
 def test_console_table() -> None:
@@ -28,3 +29,13 @@ def test_one_language_of_documents_goes_without_saying_and_several_collections_d
 def test_a_metric_that_a_row_lacks() -> None:
     value = results(rows=[row("dense", "ky-en", 0.4, metrics={"map": 0.4})])
     assert console_table(value)[1][2:4] == ("0.400", "–")
+
+
+def test_the_verdict_says_who_won_and_by_how_much() -> None:
+    assert verdict(results(rows=[row("dense", "ky-en", 0.4, label="Dense")])) == "Best in ky-en: Dense, MAP 0.400."
+    assert verdict(results()) == (
+        "Best in 2 of 3 language pairs: SPLIT, mean MAP 0.490, +0.090 against DENSE (significant in 1 of them)."
+    )
+    one = results()
+    one["rows"] = [each for each in one["rows"] if each["language"] == "ky"]
+    assert verdict(one).startswith("Best in ky-en: SPLIT, MAP 0.530, +0.130 against DENSE (p (Holm) 0.049).")

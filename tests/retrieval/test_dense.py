@@ -12,11 +12,12 @@ import torch
 
 from tests.conftest import DOCUMENTS
 from xlrank.bases import Base
+from xlrank.bases.prompts import Side
 from xlrank.collections import Document
 from xlrank.collections.documents import Documents
 from xlrank.errors import XlrankError
 from xlrank.retrieval.dense import DenseRetriever, MeanPooledEncoder, store
-from xlrank.retrieval.dense.encoders import BATCH_TOKENS, Progress, Side, Similarity, Vectors
+from xlrank.retrieval.dense.encoders import BATCH_TOKENS, Progress, Similarity, Vectors
 from xlrank.runs import Run
 
 TEXTS = [Document(id_, text, title) for id_, title, text in DOCUMENTS["en"]]

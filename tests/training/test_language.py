@@ -17,6 +17,7 @@ from xlrank.modules.kinds.adapter.layers import build_adapter
 from xlrank.training import language
 from xlrank.training.language import IGNORED, MaskedLanguageModel, Masking, load_mlm_head, train_language, train_mlm_head
 from xlrank.training.loop import Settings
+from xlrank.training.objectives import turns
 from xlrank.training.trainee import alone
 
 SETTINGS = Settings(steps=2, batch=4, rate=1e-2, save_every=9)
@@ -122,10 +123,10 @@ def stopped(base: Base, text: Path, monkeypatch: pytest.MonkeyPatch, **options: 
         seen.extend(arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(language, "train", stop)
+    monkeypatch.setattr(turns, "train", stop)
     with pytest.raises(KeyboardInterrupt):
         learned(base, text, **options)
-    return seen[0], seen[-1]
+    return seen[0].objective("mlm").model, seen[-1]
 
 
 def test_settings_that_change_the_module_change_the_checkpoints_folder(

@@ -66,6 +66,18 @@ def test_the_card_of_a_ranking_module(tiny_base: Base, tmp_path: Path) -> None:
     assert Module.load(folder) == module
 
 
+def test_the_card_of_a_late_module(tiny_base: Base) -> None:
+    module = make_ranking(tiny_base, 1)
+    data = [{"name": "a.jsonl", "licence": "CC0"}, {"name": "b.jsonl", "licence": "MIT"}]
+    late = changed_module(module, module.tensors, {"late": {}}, training=RECORD | {"data": data, "licence": "CC0; MIT"})
+    text = model_card(late)
+    assert "for late interaction" in text
+    assert 'ranker = base + split(query=ky, document="none") + ranking' in text
+    assert "cross-encoder" not in text
+    assert front(text)["license"] == "other"
+    assert "cross-encoder" in model_card(made(module))
+
+
 def test_the_curve_is_a_small_table_with_both_ends(tiny_base: Base) -> None:
     for count in (1, 2, 11, 12, 13, 40):
         curve = RECORD["curve"][:count]

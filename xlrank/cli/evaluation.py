@@ -38,7 +38,8 @@ def run_evaluation(
     systems: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: bm25, psq, dense, fusion, feedback, monobert, query, document, split, ens(split); expressions."
+            help="Comma-separated: bm25, psq, dense, fusion, feedback, late, late-la, best, monobert, query, document, split, "
+            "ens(late); expressions."
         ),
     ] = "",
     first_stage: Annotated[str, typer.Option(help="Whose candidates are re-ordered: dense, bm25, feedback, …")] = "dense",
@@ -122,7 +123,7 @@ def report(
 def _run(experiment: "Experiment", out: Path, checked: "Checked | None") -> None:
     from xlrank.experiment import run_experiment
     from xlrank.report import write_report
-    from xlrank.report.table import console_table
+    from xlrank.report.table import console_table, verdict
 
     command = shlex.join(["xlrank", *sys.argv[1:]])
     with progress_bars() as bars:
@@ -132,4 +133,5 @@ def _run(experiment: "Experiment", out: Path, checked: "Checked | None") -> None
     print_table(header, rows)
     for note in results["notes"]:
         typer.echo(f"note: {note}")
+    typer.echo(verdict(results))
     typer.echo(f"{out}: results.json, runs/, {', '.join(path.name for path in written)}")

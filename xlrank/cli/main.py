@@ -6,6 +6,7 @@ import typer
 
 import xlrank
 from xlrank.cli.evaluation import report, run_evaluation, run_file
+from xlrank.cli.explain import explain
 from xlrank.cli.modules import app as module_app
 from xlrank.cli.stages import evaluate, fuse, index, rerank, search, translate
 from xlrank.cli.things import collection_app
@@ -28,6 +29,7 @@ app.command("fuse", epilog="Example: xlrank fuse --run dense.trec --run bm25.tre
 app.command("rerank", epilog='Example: xlrank rerank --run dense.trec --lang ky --compose "split(ky,en)+rank" --out split.trec')(
     rerank
 )
+app.command("explain", epilog="Example: xlrank explain --lang ky --topic 1 --document DOC_ID --out heat.html")(explain)
 app.command("evaluate", epilog="Example: xlrank evaluate --collection mini --run dense.trec --run split.trec")(evaluate)
 app.command("report", epilog="Example: xlrank report results/ky")(report)
 app.add_typer(module_app, name="module")

@@ -74,11 +74,15 @@ class Documents(Sequence[Document]):
                 found[id_] = _document(id_, line)
         return found
 
+    def missing(self, ids: Iterable[str]) -> list[str]:
+        """Those of some ids that no document has, each once; their texts are not parsed."""
+        return [id_ for id_ in dict.fromkeys(ids) if self._lines is None or self._lines.get(id_) is None]
+
     def __contains__(self, item: object) -> bool:
         """Whether there is a document with this id, or equal to this document."""
         if isinstance(item, Document):
             return self.fetch([item.id]).get(item.id) == item
-        return isinstance(item, str) and item in self.fetch([item])
+        return isinstance(item, str) and not self.missing([item])
 
     def __len__(self) -> int:
         return int(self.facts["documents"])

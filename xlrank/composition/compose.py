@@ -48,7 +48,7 @@ def compose_many(
     Raises:
         XlrankError: as :func:`compose`, or the compositions change the shared weights differently.
     """
-    return Composer(base, dtype, reference=reference).compose(compositions)
+    return Composer(base, dtype, reference=reference).compose([plan(each, reference=reference) for each in compositions])
 
 
 class Composer:
@@ -67,23 +67,30 @@ class Composer:
         self._plans: list[Plan] = []
         self._encoder: ComposedEncoder | None = None
 
-    def compose(self, compositions: Sequence[Composition]) -> ComposedEncoder:
+    def compose(self, plans: Sequence[Plan]) -> ComposedEncoder:
         """The encoder with these compositions in it; an encoder that an earlier call returned may be the same, changed.
+
+        Args:
+            plans: of the compositions (:func:`~xlrank.composition.plan.plan`), made in the composer's mode.
 
         Raises:
             XlrankError: see :func:`compose_many`; the encoder is as it was then.
         """
-        plans = [self._checked(composition) for composition in compositions]
+        plans = list(plans)
+        for module in (module for wanted in plans for module in wanted.modules):
+            module.check_base(self.base)
         if any(wanted.edits != plans[0].edits for wanted in plans):
             raise XlrankError(
-                f"compositions {compositions[0]} and others change the weights that all rows of a batch share; rank them apart"
+                f"compositions {plans[0].composition} and others change the weights that all rows of a batch share; "
+                "rank them apart"
             )
         adapters = self._built(plans)
-        for wanted, composition in zip(plans, compositions, strict=True):
-            _check_parallel([[adapters[part] for part in stage] for stage in wanted.adapters], composition)
-        stages, invertibles = _stages(plans, adapters)
+        for wanted in plans:
+            stages = [[adapters[part] for part in stage if part is not None] for stage in wanted.adapters]
+            _check_parallel(stages, wanted.composition)
+        placed, invertibles = _stages(plans, adapters)
         if self.reference:
-            stages, invertibles = _as_the_original(stages, invertibles, len(plans))
+            placed, invertibles = _as_the_original(placed, invertibles, len(plans))
         updates = [parts.map(self._updates) for parts in _laid_over([wanted.updates for wanted in plans])]
         encoder = (
             None if any(wanted.updates for wanted in [*self._plans, *plans]) else self._encoder
@@ -92,21 +99,15 @@ class Composer:
         encoder = encoder or ComposedEncoder(self.base, dtype=self.dtype).eval()
         if edits is not None:
             encoder.edit(edits)
-        encoder.adapt(stages, invertibles)
+        encoder.adapt(placed, invertibles)
         for stage in updates:
             encoder.update(stage)
         self._adapters, self._plans, self._encoder = adapters, plans, encoder
         return encoder
 
-    def _checked(self, composition: Composition) -> Plan:
-        wanted = plan(composition, reference=self.reference)
-        for module in wanted.modules:
-            module.check_base(self.base)
-        return wanted
-
     def _built(self, plans: Sequence[Plan]) -> dict[Part, Adapter]:
         """The adapters of all parts, those of the last compositions used again."""
-        parts = {part for wanted in plans for stage in wanted.adapters for part in stage}
+        parts = {part for wanted in plans for stage in wanted.adapters for part in stage if part is not None}
         # Reference mode bends the settings of adapters, so each composition gets its own.
         kept = {} if self.reference else self._adapters
         return {part: kept[part] if part in kept else _build(part, self.sizes) for part in parts}

@@ -85,6 +85,31 @@ class Leaf(Composition):
 
 
 @dataclass(frozen=True)
+class Plain(Composition):
+    """No module: the tokens pass as the base leaves them.
+
+    Attributes:
+        name: how it is printed: ``none``, or the language that is plain because its modules' peers were aligned with it.
+    """
+
+    name: str = "none"
+
+    def with_children(self, children: tuple[Composition, ...]) -> Composition:
+        """This node, which has none."""
+        return self
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Late(Plain):
+    """Late interaction without a ranking module: each side encoded alone, compared by the vectors as they are."""
+
+    name: str = "late()"
+
+
+@dataclass(frozen=True)
 class StandIn(Composition):
     """What is used because ``name`` has no module, printed as ``ug~ky`` or ``ug~average(ky,tr)``."""
 
@@ -256,6 +281,8 @@ def as_composition(value: Composition | Module | str) -> Composition:
     if isinstance(value, str):
         from xlrank.composition.parser import parse
 
+        if value == Plain.name:
+            return Plain()
         return parse(value) if set(value) & set("(),+") else Leaf(value)
     if isinstance(value, Composition):
         return value
@@ -293,6 +320,11 @@ def scale(part: Part, factor: float) -> Composition:
 def subtract(part: Part, less: Part) -> Composition:
     """The differences of one mask or LoRA less those of another."""
     return Subtract(as_composition(part), as_composition(less))
+
+
+def late() -> Composition:
+    """Late interaction by the encoder's own vectors, where no ranking module says how query and document meet."""
+    return Late()
 
 
 def without_invertible(part: Part) -> Composition:

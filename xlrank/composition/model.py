@@ -1,4 +1,4 @@
-"""A composed model: encoder and head, from word pieces to logits."""
+"""What a composed encoder and a head give, and the head for masked language modelling."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from xlrank.bases import Base
-from xlrank.composition.compose import Composer, compose
+from xlrank.composition.compose import compose
 from xlrank.composition.expression import Composition
 from xlrank.composition.layers import PatchedEmbedding
 from xlrank.composition.plan import plan
 from xlrank.errors import XlrankError
-from xlrank.modules import Module
-from xlrank.modules.kinds.head.layers import PREFIX, MlmHead, RankingHead, build_mlm_head, build_ranking_head
+from xlrank.modules.kinds.head.layers import MlmHead, build_mlm_head
 
 
 @dataclass(frozen=True)
@@ -27,51 +26,6 @@ class Output:
 
     logits: Tensor
     last_hidden_state: Tensor
-
-
-class RelevanceModel(nn.Module):
-    """Composed encoder with the relevance head of its highest module that has one, else the base's own.
-
-    Args:
-        base: the encoder.
-        compositions: resolved; one, or several that batches may mix, all with the same head.
-        dtype: of the encoder's weights; the head is float32.
-        reference: see :func:`~xlrank.composition.compose.compose`.
-
-    Raises:
-        XlrankError: neither a module nor the base has a relevance head, or the composition cannot be applied.
-    """
-
-    def __init__(
-        self, base: Base, *compositions: Composition, dtype: torch.dtype = torch.float32, reference: bool = False
-    ) -> None:
-        super().__init__()
-        self.base = base
-        self.composer = Composer(base, dtype, reference=reference)
-        self._source: Module | None = None
-        self.switch(*compositions)
-
-    def switch(self, *compositions: Composition) -> None:
-        """Take other compositions, keeping what they share with the present ones; the result is that of a new model.
-
-        Raises:
-            XlrankError: as for a new model, which this one is not changed by then.
-        """
-        source = head_source(self.base, *compositions)
-        head = self.head if source == self._source else build_ranking_head(source, int(self.base.config.hidden_size))
-        self.encoder = self.composer.compose(compositions)
-        self.head: RankingHead = head
-        if PREFIX + "dense.weight" not in source.tensors:  # its first layer is the encoder's pooler, which modules may change
-            self.head.dense = _pooler(self.encoder.encoder, self.base)
-        self._source = source
-
-    @torch.inference_mode()
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, sides: Tensor, variants: Tensor | None = None
-    ) -> Output:
-        """Logits and hidden states of a batch: integers [rows, tokens], and [rows] for which composition a row is of."""
-        states = self.encoder(input_ids, attention_mask, token_type_ids, sides, variants)
-        return Output(self.head(states, attention_mask, sides), states)
 
 
 class PredictionModel(nn.Module):
@@ -112,35 +66,12 @@ def _word_table(embeddings: Any) -> Tensor:  # noqa: ANN401 - transformers' own
     return table
 
 
-def head_source(base: Base, *compositions: Composition) -> Module:
-    """The module whose relevance head compositions use: their highest with one, else the base's own as a module.
+def pooler_of(encoder: nn.Module, base: Base) -> nn.Linear:
+    """The first layer of a relevance head that has none of its own: the encoder's pooler as it is now, in float32.
 
     Raises:
-        XlrankError: there is no relevance head, or they do not use the same one.
+        XlrankError: the base has none.
     """
-    sources = [_head_source(base, composition) for composition in compositions]
-    other = next((source for source in sources if source != sources[0]), None)
-    if other is not None:
-        raise XlrankError(
-            f"compositions in one batch must score with one head; {compositions[0]} uses that of {sources[0].name!r}, another "
-            f"that of {other.name!r}"
-        )
-    return sources[0]
-
-
-def _head_source(base: Base, composition: Composition) -> Module:
-    # The mode does not matter here, and the reference's takes more.
-    for module in reversed(plan(composition, reference=True).modules):
-        if "head.out.weight" in module.tensors:
-            return module
-    if "head.out.weight" in base.head_tensors:
-        return base.own_head
-    raise XlrankError(
-        f"composition {str(composition)!r}: nothing in it scores relevance; add a ranking module, e.g. {composition}+rank"
-    )
-
-
-def _pooler(encoder: nn.Module, base: Base) -> nn.Linear:
     pooler = getattr(encoder, "pooler", None)
     if pooler is None:
         raise XlrankError(

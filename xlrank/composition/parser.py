@@ -2,9 +2,9 @@
 
 Grammar: ``expression = term ('+' term)*``; ``term = function '(' arguments ')' | name ['~' term]``;
 a name is a language code, the id of a module, a folder, or one of the words ``query`` and ``document``, which mean the language
-of that side; ``rank`` is short for ``ranking/en`` and ``monobert`` for ``ranking/monobert``. ``ug~ky`` says that ``ky`` stands in
-for ``ug``. The functions are the nodes of :mod:`xlrank.composition.expression`: split, both, average, subtract, scale(x,0.5),
-noinv, drop(x,0,1).
+of that side; the short names of modules are :data:`xlrank.composition.resolve.SHORT`. ``none`` stands for no module, and
+``ug~ky`` says that ``ky`` stands in for ``ug``. The functions are the nodes of :mod:`xlrank.composition.expression`: split, both,
+average, subtract, scale(x,0.5), noinv, drop(x,0,1), late().
 """
 
 import re
@@ -15,7 +15,9 @@ from xlrank.composition.expression import (
     Both,
     Composition,
     Drop,
+    Late,
     Leaf,
+    Plain,
     Scale,
     Split,
     Stack,
@@ -28,6 +30,7 @@ from xlrank.errors import XlrankError
 NAME = re.compile(r"[\w./\-@:#=]+")
 TOKEN = re.compile(rf"\s*({NAME.pattern}|[(),+~])")
 EXAMPLE = "for example split(ky,en)+rank, query+rank or monobert"
+NONE = Plain().name
 
 MAX_TOKENS = 300
 """Names and symbols of an expression; deeper nesting than so many could hold would exhaust Python's stack."""
@@ -43,6 +46,7 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[[Arguments], Composition]]] = {
     "subtract": (2, 2, lambda a: Subtract(a[0], a[1])),
     "scale": (2, 2, lambda a: Scale(a[0], float(str(a[1])))),
     "noinv": (1, 1, lambda a: WithoutInvertible(a[0])),
+    "late": (0, 0, lambda a: Late()),
     "drop": (2, 99, lambda a: Drop(a[0], tuple(int(str(layer)) for layer in a[1:]))),
 }
 """Least and most arguments of each function, and what it makes of them."""
@@ -101,19 +105,19 @@ class _Parser:
                 raise self.failure("a stand-in for a stand-in", at)
             return StandIn(token, part)
         if self.tokens[0][0] != "(":
-            return Leaf(token)
+            return Plain() if token == NONE else Leaf(token)
         if token not in FUNCTIONS:
             raise self.failure(f"unknown function {token!r} (known: {', '.join(FUNCTIONS)})", at)
         return self.call(token, at)
 
     def call(self, function: str, at: int) -> Composition:
         self.expect("(")
-        arguments = [self.expression()]
-        while self.tokens[0][0] == ",":
+        least, most, make = FUNCTIONS[function]
+        arguments = [self.expression()] if most else []
+        while arguments and self.tokens[0][0] == ",":
             self.tokens.pop(0)
             arguments.append(self.expression())
         self.expect(")")
-        least, most, make = FUNCTIONS[function]
         if not least <= len(arguments) <= most:
             wanted = str(least) if least == most else f"{least} or more"
             raise self.failure(f"{function} takes {wanted} arguments, got {len(arguments)},", at)

@@ -8,6 +8,7 @@ from xlrank.composition.expression import (
     Composition,
     Drop,
     Leaf,
+    Plain,
     Scale,
     Split,
     Stack,
@@ -36,8 +37,8 @@ class Part:
     dropped: frozenset[int] = frozenset()
 
 
-Stage = tuple[Part, ...]
-"""One part for all tokens, or the query side's and the document side's."""
+Stage = tuple[Part | None, ...]
+"""One part for all tokens, or the query side's and the document side's; None: these tokens pass."""
 
 
 @dataclass
@@ -45,12 +46,14 @@ class Plan:
     """A composition, sorted by how it takes effect.
 
     Attributes:
+        composition: that it is a plan of.
         edits: modules that change weights for all tokens, in order.
         adapters: stages of adapters, the lowest first.
         updates: stages of LoRAs that differ by side.
         modules: all modules in order.
     """
 
+    composition: Composition
     edits: list[Module] = field(default_factory=list)
     adapters: list[Stage] = field(default_factory=list)
     updates: list[Stage] = field(default_factory=list)
@@ -67,9 +70,11 @@ def plan(composition: Composition, *, reference: bool = False) -> Plan:
     Raises:
         XlrankError: modules are combined in a way that has no meaning; the message says why.
     """
-    result = Plan()
+    result = Plan(composition)
     for stage in _stages(composition, reference):
-        modules = [part.module for part in stage]
+        modules = [part.module for part in stage if part is not None]
+        if not modules:
+            continue
         result.modules += modules
         kinds = {module.kind for module in modules}
         kind = kind_named(modules[0].kind)
@@ -95,7 +100,8 @@ def plan(composition: Composition, *, reference: bool = False) -> Plan:
 
 
 def _check_embeddings(result: Plan, stage: Stage, reference: bool) -> None:
-    above = next((p.module for p in stage if p.invertible and kind_named(p.module.kind).works_on_embeddings(p.module)), None)
+    parts = [part for part in stage if part is not None and part.invertible]
+    above = next((p.module for p in parts if kind_named(p.module.kind).works_on_embeddings(p.module)), None)
     if result.adapters and above is not None and not reference:
         raise XlrankError(f"composition: {above.name!r} has an invertible adapter, which works on the embeddings; put it lowest")
 
@@ -112,18 +118,27 @@ def _stages(node: Composition, reference: bool) -> list[Stage]:
     if isinstance(node, Stack):
         return [stage for part in node.parts for stage in _stages(part, reference)]
     if isinstance(node, Split):
-        return [(_part(node.query), _part(node.document))]
+        return [(_side(node.query), _side(node.document))]
+    if isinstance(node, Plain) or (isinstance(node, StandIn) and isinstance(node.part, Plain)):
+        return []
     if isinstance(node, Both):
-        parts = [_part(node.query), _part(node.document)]
+        parts = [part for part in (_side(node.query), _side(node.document)) if part is not None]
         if not all(kind_named(part.module.kind).summable for part in parts):
             raise XlrankError(f"{node}: only masks and LoRAs can be added up; adapters of two languages are combined by split(…)")
-        same = parts[0].module == parts[1].module and not reference
+        same = len(parts) == 2 and parts[0].module == parts[1].module and not reference
         return [(part,) for part in (parts[:1] if same else parts)]
     if isinstance(node, WithoutInvertible):
-        return [tuple(replace(part, invertible=False) for part in stage) for stage in _stages(node.part, reference)]
+        return [tuple(part and replace(part, invertible=False) for part in stage) for stage in _stages(node.part, reference)]
     if isinstance(node, Drop):
-        return [tuple(_dropped(part, node) for part in stage) for stage in _stages(node.part, reference)]
+        return [tuple(part and _dropped(part, node) for part in stage) for stage in _stages(node.part, reference)]
     return [(_part(node),)]
+
+
+def _side(node: Composition) -> Part | None:
+    """One side of a split: a module, or none."""
+    if isinstance(node, StandIn):
+        return _side(node.part)
+    return None if isinstance(node, Plain) else _part(node)
 
 
 def _dropped(part: Part, node: Drop) -> Part:

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from xlrank.composition.expression import Average, Composition, Leaf, Resolver, StandIn
+from xlrank.composition.expression import Average, Composition, Leaf, Plain, Resolver, StandIn
 from xlrank.errors import XlrankError
 from xlrank.languages import ALIASES, LANGUAGES, language_code, nearest, relatives
 from xlrank.modules import Module, shipped_modules
 
-SHORT = {"rank": "ranking/en", "monobert": "ranking/monobert"}
+SHORT = {"rank": "ranking/en", "cross": "ranking/cross-en", "monobert": "ranking/monobert"}
+"""Short names of shipped modules."""
+PIVOT = "en"
+"""The language that the shipped language modules were aligned with. It has none of its own: the plain base is its module."""
 LANGUAGE = "language/"
 SIDES = ("query", "document")
 
@@ -78,8 +81,13 @@ def _language(code: str, replaced: Mapping[str, str | Path], rule: StandInRule) 
     available |= {name: str(path) for name, path in replaced.items() if name in LANGUAGES}
     if code in available:
         return Leaf(code, Module.load(available[code]))
-    near = [nearest(code, list(available))] if rule == "nearest" else relatives(code, list(available))
-    leaves = [Leaf(language, Module.load(available[language])) for language in near]
+    if code == PIVOT:
+        return Plain(code)
+    # The pivot may stand in as well, plainly, but has no part in a mean of modules.
+    known = list(dict.fromkeys([*available, PIVOT]))
+    near = [nearest(code, known)] if rule == "nearest" else relatives(code, known)
+    near = [language for language in near if language in available] or [PIVOT]
+    leaves = [Leaf(language, Module.load(available[language])) if language in available else Plain(language) for language in near]
     return StandIn(code, leaves[0] if len(leaves) == 1 else Average(tuple(leaves)))
 
 

@@ -1,8 +1,6 @@
 """Everything about an experiment that can be found wrong before anything is computed, all of it at once."""
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xlrank.bases import Base
@@ -13,7 +11,9 @@ from xlrank.composition.rules import check_rules
 from xlrank.errors import XlrankError
 from xlrank.evaluation.metrics import check_metric
 from xlrank.experiment.model import Experiment, System
+from xlrank.experiment.modules import filled
 from xlrank.experiment.pairs import LanguagePair, pairs_of
+from xlrank.experiment.systems import KNOWN, USUAL_MODULES
 from xlrank.languages import ALIASES, LANGUAGES, language_code
 from xlrank.precision import resolve_precision
 from xlrank.retrieval.first_stage import FirstStage, silent
@@ -21,8 +21,6 @@ from xlrank.retrieval.methods import first_stage
 
 Place = Sequence[str | int]
 Problem = tuple[Place, str]
-ANY_LANGUAGE = "language"
-VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass
@@ -142,40 +140,13 @@ def _compose(checked: Checked, system: System, pair: LanguagePair) -> None:
     experiment = checked.experiment
     expression = parse(system.compose)
     named = {language_code(leaf.name) for leaf in expression.leaves() if leaf.name in LANGUAGES or leaf.name in ALIASES}
-    modules = filled({**experiment.modules, **system.modules}, named | {pair.ranked_language, pair.document})
+    usual = USUAL_MODULES.get(system.name, {}) if system.compose == KNOWN.get(system.name, {}).get("compose") else {}
+    modules = filled({**usual, **experiment.modules, **system.modules}, named | {pair.ranked_language, pair.document})
     composition = expression.resolve(resolver(pair.ranked_language, pair.document, modules, stand_in=experiment.stand_in))
     check_rules(composition, reference=experiment.reference)
     for leaf in composition.leaves():
         leaf.loaded().check_base(checked.base)
     checked.compositions[system.name, str(pair)] = composition
-
-
-def filled(modules: Mapping[str, str], languages: set[str]) -> dict[str, str]:
-    """Modules by name, with environment variables filled in, and the one of ``language`` for each language.
-
-    Raises:
-        XlrankError: an environment variable is not set.
-    """
-    found = {name: _environment(name, value) for name, value in modules.items()}
-    template = found.pop(ANY_LANGUAGE, None)
-    if template is not None:
-        if "{language}" not in template:
-            raise XlrankError(
-                f"modules: language: {template!r} has no {{language}} in it, so all languages would share one module"
-            )
-        found = {code: template.replace("{language}", code) for code in sorted(languages & set(LANGUAGES))} | found
-    return found
-
-
-def _environment(name: str, value: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise XlrankError(
-                f"modules: {name}: the environment variable {match[1]} is not set; it names the folder of {value!r}"
-            )
-        return os.environ[match[1]]
-
-    return VARIABLE.sub(one, value)
 
 
 def _applies(system: System, pair: LanguagePair) -> bool:

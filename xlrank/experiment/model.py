@@ -17,6 +17,9 @@ Fields = Literal["title", "description", "title+description"]
 FIRST = "first"
 """As a system: the first stage itself."""
 
+WAYS = ("compose", "retrieve", "ensemble")
+"""What a system can be, by the field that says it."""
+
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -75,6 +78,7 @@ class System(Part):
         retrieve: first-stage expression; ``first`` is the experiment's first stage.
         ensemble: names of systems whose ranks are averaged (the paper's ENS).
         modules: modules of its own by the name that they stand for, over the experiment's.
+        depth: candidates of each topic that a ranker re-orders, where it is not the experiment's.
         pairs: only on these pairs; empty: on all.
         series: name of the curve that it is a point of.
         x: where on that curve.
@@ -86,6 +90,7 @@ class System(Part):
     retrieve: Text | None = None
     ensemble: tuple[str, ...] = ()
     modules: dict[str, str] = {}
+    depth: Annotated[int, Field(ge=1)] | None = None
     pairs: tuple[str, ...] = ()
     series: str = ""
     x: float | None = None
@@ -93,24 +98,31 @@ class System(Part):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Text is the name of a system that is known, or an expression."""
-        from xlrank.experiment.systems import system_named
+        """Text is the name of a system that is known, or an expression; a known name may come with other fields."""
+        from xlrank.experiment.systems import KNOWN, system_named
 
+        if isinstance(value, dict) and value.get("name") in KNOWN and not set(value) & set(WAYS):
+            return {**system_named(value["name"]), **value}
         return system_named(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_way(self) -> "System":
-        ways = [name for name in ("compose", "retrieve", "ensemble") if getattr(self, name)]
+        ways = [name for name in WAYS if getattr(self, name)]
         if len(ways) != 1:
             raise ValueError(
                 f"system {self.name!r}: expected one of compose, retrieve and ensemble, got {' and '.join(ways) or 'none'}"
+            )
+        if self.compose is None and (self.depth or self.modules):
+            raise ValueError(
+                f"system {self.name!r}: {'depth' if self.depth else 'modules'} is of rankers only, which compose; "
+                "what is retrieved takes the experiment's"
             )
         return self
 
     @property
     def shown(self) -> str:
         """How it is shown."""
-        return self.label or self.name
+        return (self.label or self.name) + (f", first {self.depth}" if self.depth else "")
 
 
 class Testing(Part):

@@ -9,7 +9,13 @@ from xlrank.collections import Collection
 from xlrank.errors import XlrankError
 from xlrank.experiment.model import Experiment
 from xlrank.experiment.reading import message
-from xlrank.experiment.systems import DEFAULT_SYSTEMS, split_systems, system_named
+from xlrank.experiment.systems import (
+    CROSS_ENCODERS,
+    DEFAULT_CROSS_DEPTH,
+    DEFAULT_SYSTEMS,
+    split_systems,
+    system_named,
+)
 from xlrank.languages import language_code
 
 
@@ -29,7 +35,8 @@ def experiment_of(
         languages: query languages; empty: all that it has topics in.
         documents: document language.
         systems: names or expressions, as a list or joined by commas; empty: those of ``make eval``, without translated
-            queries where the collection has no translations, and without structured ones where nothing needs translating.
+            queries where the collection has no translations, and without structured ones where nothing needs translating; the
+            cross-encoders then re-order no more than the first twenty candidates.
         modules: folders or ids by the name they stand for.
         settings: further fields of an :class:`~xlrank.experiment.model.Experiment`.
 
@@ -41,7 +48,7 @@ def experiment_of(
     named = split_systems(systems) if isinstance(systems, str) else list(systems)
     name = "".join(c if c.isalnum() else "-" for c in collection).strip("-")
     try:
-        distinct = _distinct(named or _defaults(source, codes, code))
+        distinct = _distinct(named) if named else _defaults(source, codes, code, settings.get("depth"))
     except ValueError as error:
         raise XlrankError(str(error)) from None
     values = {
@@ -66,8 +73,10 @@ def _distinct(names: Sequence[str]) -> list[dict[str, Any]]:
     return list({system["name"]: system for system in found}.values())
 
 
-def _defaults(source: Collection, codes: Sequence[str], document: str) -> list[str]:
+def _defaults(source: Collection, codes: Sequence[str], document: str, depth: int | None) -> list[dict[str, Any]]:
     translated = all(code == document or source.translations(code, document) is not None for code in codes)
     foreign = any(code != document for code in codes)
-    left_out = {*(() if translated else ("bm25",)), *(() if foreign else ("psq", "fusion", "feedback"))}
-    return [name for name in DEFAULT_SYSTEMS if name not in left_out]
+    left_out = {*(() if translated else ("bm25",)), *(() if foreign else ("psq", "fusion", "feedback", "best"))}
+    found = _distinct([name for name in DEFAULT_SYSTEMS if name not in left_out])
+    cut = depth is None or depth > DEFAULT_CROSS_DEPTH
+    return [system | ({"depth": DEFAULT_CROSS_DEPTH} if cut and system["name"] in CROSS_ENCODERS else {}) for system in found]

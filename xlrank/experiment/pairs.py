@@ -6,8 +6,10 @@ from functools import cached_property
 from xlrank.bases import Base
 from xlrank.collections import Collection
 from xlrank.collections.reading import Qrels
+from xlrank.composition.resolve import StandInRule
 from xlrank.errors import XlrankError
 from xlrank.experiment.model import Data, Experiment
+from xlrank.experiment.modules import filled
 from xlrank.retrieval.first_stage import FirstStage, Search, StageProgress
 from xlrank.retrieval.methods import first_stage
 
@@ -24,6 +26,8 @@ class LanguagePair:
         stage: whose candidates are re-ordered.
         translated: whether rankers read the topics' translations into the documents' language.
         most_topics: the first so many topics only, by id; None: all.
+        modules: the experiment's, for the compositions of first stages.
+        stand_in: what a language without a module gets in them.
     """
 
     collection: Collection
@@ -33,6 +37,8 @@ class LanguagePair:
     stage: FirstStage
     translated: bool = False
     most_topics: int | None = None
+    modules: tuple[tuple[str, str], ...] = ()
+    stand_in: StandInRule = "nearest"
 
     def __str__(self) -> str:
         return f"{self.collection.source.id} {self.query}-{self.document}"
@@ -85,8 +91,17 @@ class LanguagePair:
 
     def search(self, base: Base, progress: StageProgress) -> Search:
         """What a first stage is asked for this pair."""
-        asked = frozenset(self.queries)
-        return Search(self.collection, self.query, self.document, base, self.fields, topics=asked, progress=progress)
+        return Search(
+            self.collection,
+            self.query,
+            self.document,
+            base,
+            self.fields,
+            topics=frozenset(self.queries),
+            progress=progress,
+            modules=lambda: filled(dict(self.modules), {self.query, self.document}),
+            stand_in=self.stand_in,
+        )
 
 
 def pairs_of(experiment: Experiment, data: Data, opened: dict[str, Collection]) -> list[LanguagePair]:
@@ -108,5 +123,7 @@ def pairs_of(experiment: Experiment, data: Data, opened: dict[str, Collection]) 
                 raise XlrankError(f"collection {data.id!r} has no {what} in {code!r}; there are {', '.join(has) or 'none'}")
         fields = data.fields or experiment.fields
         translated = data.rank_with == "translations"
-        found.append(LanguagePair(collection, query, document, fields, stage, translated, experiment.budget.topics))
+        modules = tuple(experiment.modules.items())
+        settings = (fields, stage, translated, experiment.budget.topics, modules, experiment.stand_in)
+        found.append(LanguagePair(collection, query, document, *settings))
     return found

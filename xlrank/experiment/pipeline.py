@@ -13,6 +13,7 @@ from xlrank.errors import XlrankError
 from xlrank.evaluation.published import published_value
 from xlrank.evaluation.significance import Comparison, Tests, compare_families
 from xlrank.experiment.check import Checked, check
+from xlrank.experiment.matches import write_matches
 from xlrank.experiment.model import Experiment, System
 from xlrank.experiment.pairs import LanguagePair
 from xlrank.experiment.results import FORMAT, Row, environment, row, write_evidence
@@ -63,6 +64,7 @@ def run_experiment(
     if not rows:
         raise XlrankError(f"experiment {experiment.name!r}: there is no system on any pair; nothing can be evaluated")
     write_evidence(out, checked.pairs, runs)
+    write_matches(checked, stages, runs)
     _compare(experiment, rows, runs, checked.pairs)
     said = [f"{name}: {note}" for (_, name), run in runs.items() for note in run.metadata.get(NOTES, [])]
     results = _results(experiment, rows, list(dict.fromkeys([*notes, *said, *_stand_ins(checked)])), command)
@@ -90,7 +92,7 @@ def _row(checked: Checked, stages: Stages, system: System, pair: LanguagePair, r
         candidates = first if any("candidates" in member.metadata for member in members.values()) else None
     elif composition is not None:
         kept, candidates = system.name, first
-        run = stages.reranked(system.name, composition, stages.retrieved(first, pair.stage, pair), pair)
+        run = stages.reranked(system.name, composition, stages.retrieved(first, pair.stage, pair), pair, system.depth)
     else:
         stage = checked.stage(system, pair)
         # Under its expression, so that the candidates and a system that is the same first stage share one file.

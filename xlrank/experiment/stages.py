@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import xlrank
 from xlrank.bases import Base
 from xlrank.composition import Composition
+from xlrank.composition.identity import identity_of
 from xlrank.errors import XlrankError
 from xlrank.experiment.cost import costs_of, joint_cost, measured, query_latency, summary
 from xlrank.experiment.pairs import LanguagePair
@@ -19,6 +20,9 @@ from xlrank.ranking import Journal, Ranker
 from xlrank.retrieval.first_stage import CompoundStage, FirstStage, StageProgress
 from xlrank.retrieval.fusion import fuse
 from xlrank.runs import Run
+
+LONGEST_NAME = 120
+"""Bytes of a system's name in a file's name; systems take 255 for the whole, and expressions may be longer."""
 
 
 @dataclass
@@ -64,17 +68,20 @@ class Stages:
 
         return self._cached(name, pair, [stage.identity(search)], make)
 
-    def reranked(self, name: str, composition: Composition, candidates: Run, pair: LanguagePair) -> Run:
-        """The candidates re-ordered by a composed ranker; an interrupted call continues from its journal."""
-        digests = [(str(composition), leaf.loaded().digest) for leaf in composition.leaves()]
-        found = candidates.top(self.depth)
+    def reranked(self, name: str, composition: Composition, candidates: Run, pair: LanguagePair, depth: int | None = None) -> Run:
+        """The candidates re-ordered by a composed ranker, those of each topic's first ``depth`` (default: the experiment's).
+
+        An interrupted call continues from its journal.
+        """
+        depth = depth or self.depth
+        found = candidates.top(depth)
         documents = pair.collection.documents(pair.document)
         settings = [
             self.base.fingerprint,
-            digests,
+            [str(composition), identity_of(composition)],
             pair.ranked_queries,
             documents.digest,
-            self.depth,
+            depth,
             resolve_precision(self.precision),
             candidates.scores(),
             *(["reference"] if self.reference else []),
@@ -91,7 +98,7 @@ class Stages:
                     query_language=pair.ranked_language,
                     document_language=pair.document,
                     queries=pair.ranked_queries,
-                    depth=self.depth,
+                    depth=depth,
                     journal=journal,
                     progress=self.progress(f"{pair} {name}"),
                 )
@@ -99,13 +106,12 @@ class Stages:
                 **costs_of(meter),  # of the ranking alone, without the topics that are ranked once more for their latency
                 "pairs": sum(map(len, found.rankings.values())),
                 "resumed": resumed,
-                "ms_per_query": self._latency(ranker, found, pair),
+                "ms_per_query": self._latency(ranker, found, pair, depth),
             }
-            return Run(
-                run.name, run.rankings, {"cost": costs, "candidates": str(candidates.metadata.get("key", candidates.name))}
-            )
+            more = {"cost": costs, "candidates": str(candidates.metadata.get("key", candidates.name))}
+            return Run(run.name, run.rankings, {**run.metadata, **more})
 
-        return self._cached(name, pair, settings, make)
+        return self._cached(name, pair, settings, make, depth)
 
     def fused(self, name: str, runs: Mapping[str, Run], pair: LanguagePair) -> Run:
         """An ensemble by the average of ranks, over the documents that any of the runs has (the paper's ENS)."""
@@ -113,41 +119,51 @@ class Stages:
         members = list(runs.values())
         return self._cached(name, pair, ["ensemble", keys], lambda _key: _made_of(members, lambda: fuse(members, "mean-rank")))
 
+    def ranker(self, composition: Composition) -> Ranker:
+        """The ranker of a composition, the one that :meth:`reranked` used if it is still at hand."""
+        return self._ranker(composition)
+
     def run_path(self, name: str, pair: LanguagePair) -> Path:
         """Where a system's run is kept."""
         safe = "".join(character if character.isalnum() or character in "-+.~" else "_" for character in name)
+        if len(safe.encode()) > LONGEST_NAME:
+            safe = f"{safe.encode()[: LONGEST_NAME - 20].decode(errors='ignore')}~{content_key(name)}"
         return self.out / "runs" / pair.folder / f"{pair.query}-{pair.document}.{safe}.trec"
 
-    def _latency(self, ranker: Ranker, candidates: Run, pair: LanguagePair) -> dict[str, float] | None:
+    def _latency(self, ranker: Ranker, candidates: Run, pair: LanguagePair, depth: int) -> dict[str, float] | None:
         """Milliseconds to re-order one topic's candidates: warm, one topic at a time."""
         topics = list(candidates.rankings)[: self.latency_topics + 1]
         if not self.latency_topics or len(topics) < 2:
             return None
-        wanted = {document for topic in topics for document, _ in candidates.rankings[topic]}
-        documents = pair.collection.documents(pair.document).fetch(wanted)
-        languages = (pair.ranked_language, pair.document)
-        found = []
-        for topic in topics:
-            pairs = [(pair.ranked_queries[topic], documents[document].full_text) for document, _ in candidates.rankings[topic]]
-            found.append(query_latency(lambda pairs=pairs: ranker.score(pairs, languages=languages)))  # type: ignore[misc]
+        again = partial(
+            ranker.rerank,
+            collection=pair.collection,
+            query_language=pair.ranked_language,
+            document_language=pair.document,
+            queries=pair.ranked_queries,
+            depth=depth,
+        )
+        found = [query_latency(partial(again, candidates.only([topic]))) for topic in topics]
         return summary(found[1:])  # the first one warms up
 
     def _journal_path(self, key: str) -> Path:
         return self.out / ".journal" / f"{key}.jsonl"
 
-    def _cached(self, name: str, pair: LanguagePair, settings: list[Any], make: Callable[[str], Run]) -> Run:
+    def _cached(
+        self, name: str, pair: LanguagePair, settings: list[Any], make: Callable[[str], Run], depth: int | None = None
+    ) -> Run:
         path = self.run_path(name, pair)
         key = content_key(xlrank.__version__, settings)
         with build_lock(path):
             held = self._held.get(path) or _read(path)
             if held is None or held.metadata.get("key") != key:
-                held = self._made(name, pair, key, make)
+                held = self._made(name, pair, key, make, depth or self.depth)
                 held.write(path)
                 self._journal_path(key).unlink(missing_ok=True)
         self._held[path] = held
         return held
 
-    def _made(self, name: str, pair: LanguagePair, key: str, make: Callable[[str], Run]) -> Run:
+    def _made(self, name: str, pair: LanguagePair, key: str, make: Callable[[str], Run], depth: int) -> Run:
         started = time.time()
         with measured() as meter:
             run = make(key)
@@ -159,7 +175,7 @@ class Stages:
             "method": name,
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "precision": resolve_precision(self.precision),
-            "depth": self.depth,
+            "depth": depth,
             "fields": pair.fields,
             "reference": self.reference,
         }

@@ -5,21 +5,35 @@ from typing import Any
 
 from xlrank.errors import XlrankError
 
-KNOWN: dict[str, dict[str, str]] = {
+KNOWN: dict[str, dict[str, Any]] = {
     "bm25": {"label": "translated query + BM25", "retrieve": "bm25"},
     "psq": {"label": "PSQ + BM25", "retrieve": "psq"},
     "dense": {"label": "dense retrieval", "retrieve": "dense"},
     "fusion": {"label": "dense and PSQ, fused", "retrieve": "fusion"},
     "feedback": {"label": "fused, with feedback", "retrieve": "feedback"},
     "first": {"label": "first stage", "retrieve": "first"},
+    "late": {"label": "late interaction", "compose": "split(query,document)+rank"},
+    "late-la": {"label": "late interaction, no language modules", "compose": "rank"},
+    "best": {"label": "late interaction and feedback, fused", "retrieve": "best"},
     "monobert": {"label": "monoBERT", "compose": "monobert"},
-    "query": {"label": "RA + LA^Query", "compose": "query+rank"},
-    "document": {"label": "RA + LA^Doc", "compose": "document+rank"},
-    "split": {"label": "RA + LA^Split", "compose": "split(query,document)+rank"},
+    "query": {"label": "RA + LA^Query", "compose": "query+cross"},
+    "document": {"label": "RA + LA^Doc", "compose": "document+cross"},
+    "split": {"label": "RA + LA^Split", "compose": "split(query,document)+cross"},
 }
 """Fields of a :class:`~xlrank.experiment.model.System` by its name."""
 
-DEFAULT_SYSTEMS = ("bm25", "psq", "dense", "fusion", "feedback", "monobert", "query", "document", "split")
+USUAL_MODULES = dict.fromkeys(("query", "document", "split"), {"language": "mlm/{language}"})
+"""Modules of these systems where neither the system nor the experiment names others: the language modules that the shipped
+cross-encoder's ranking module was trained on."""
+
+CROSS_ENCODERS = ("monobert", "query", "document", "split")
+"""Systems that encode every pair anew."""
+
+DEFAULT_SYSTEMS = ("bm25", "psq", "dense", "fusion", "feedback", "late", "late-la", "best", *CROSS_ENCODERS)
+"""What is compared where nobody says what; the cross-encoders re-order the first :data:`DEFAULT_CROSS_DEPTH` only."""
+
+DEFAULT_CROSS_DEPTH = 20
+"""Candidates that are worth their time to the shipped cross-encoders, which take four fifths of it."""
 ENSEMBLE = re.compile(r"ens\((?P<names>.+)\)")
 
 
@@ -41,7 +55,8 @@ def system_named(text: str) -> dict[str, Any]:
         return {"name": name, "ensemble": ("first", *names) if len(names) == 1 else names}
     try:
         call = parse_call(name)
-        if call.name in METHODS or call.name in ALIASES:
+        # ``late()`` without a composition is one itself, of the bare vectors.
+        if call.name in ALIASES or (call.name in METHODS and (call.name != "late" or call.arguments)):
             return {"name": str(call), "retrieve": str(call)}
     except XlrankError:
         pass  # compositions have signs of their own

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from xlrank.errors import XlrankError
 from xlrank.files import replacing, write_json
@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     from xlrank.bases import Base
     from xlrank.composition import Composition
 
-__all__ = ["CARD", "ROLES", "TENSORS", "BaseReference", "Module", "Role", "shipped_modules"]
+__all__ = ["CARD", "LATE", "ROLES", "TENSORS", "BaseReference", "Interaction", "Module", "Role", "shipped_modules"]
 
 FLOAT16_MOST = 65504.0
 """The largest float16."""
+
+LATE = "late"
+"""Key in a ranking module's config that holds its settings of late interaction; without it, it is a cross-encoder's."""
+
+Interaction = Literal["cross", "late"]
+"""How a ranking module lets query and document meet: encoded together (the paper), or each alone (MaxSim)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +176,13 @@ class Module:
     def bytes(self) -> int:
         """Size of the tensors in bytes."""
         return sum(t.numel() * t.element_size() for t in self.tensors.values())
+
+    @property
+    def interaction(self) -> Interaction | None:
+        """How query and document meet under a ranking module; None of other modules."""
+        if self.role != "ranking":
+            return None
+        return "late" if LATE in self.config else "cross"
 
     @cached_property
     def digest(self) -> str:

@@ -1,6 +1,8 @@
 """Ranking: composed encoders score query-document pairs."""
 
+from xlrank.ranking.explain import Explanation, Match
+from xlrank.ranking.interaction import Progress
 from xlrank.ranking.journal import Journal
-from xlrank.ranking.ranker import Hit, Progress, Ranker
+from xlrank.ranking.ranker import Hit, Ranker
 
-__all__ = ["Hit", "Journal", "Progress", "Ranker"]
+__all__ = ["Explanation", "Hit", "Journal", "Match", "Progress", "Ranker"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
-from xlrank.text import clean
+from xlrank.ranking.texts import word_pieces
 
 Pair = tuple[str, str]
 """A query and a document, as text."""
@@ -55,12 +55,11 @@ class PairEncoder:
         Raises:
             XlrankError: a text holds nothing that can be tokenised.
         """
-        distinct = list(dict.fromkeys(texts))
-        encoded = self.base.tokenizer([clean(text) for text in distinct], add_special_tokens=False, verbose=False)["input_ids"]
-        for text, ids in zip(distinct, encoded, strict=True):
+        pieces = word_pieces(self.base, texts)
+        for text, ids in pieces.items():
             if not ids:
                 raise XlrankError(f"ranking: a {what} is empty ({text[:40]!r}); give it text or leave it out")
-        return dict(zip(distinct, encoded, strict=True))
+        return pieces
 
     def encode(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
         """The word pieces of each pair's two sides, special tokens included, cut to fit."""

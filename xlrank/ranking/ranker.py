@@ -1,10 +1,10 @@
 """The ranker: a base with a composition, which scores, ranks and re-orders documents for queries."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,28 +13,29 @@ from xlrank.bases import Base
 from xlrank.collections import Collection, Document
 from xlrank.composition import Composition, as_composition
 from xlrank.composition.resolve import StandInRule, resolver
+from xlrank.composition.rules import check_sides
+from xlrank.composition.sides import meeting_of
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.precision import Precision, resolve_precision
+from xlrank.ranking.interaction import Pair, Progress, Storage
 from xlrank.ranking.journal import Journal
-from xlrank.ranking.pairs import Pair, PairEncoder, batches_by_length
 from xlrank.runs import Run
 
 if TYPE_CHECKING:
-    from xlrank.ranking.scorers import Scorers
-
-Progress = Callable[[int, int], None]
-"""Called with the pairs done and the pairs in all."""
+    from xlrank.ranking.explain import Explanation
+    from xlrank.ranking.interaction import Interaction
 
 Languages = tuple[str, str]
 """The languages of a query and of a document."""
 
-BATCH_TOKENS = 4096
+ANY: Languages = ("", "")
+"""Stands for all languages where a composition leaves none open."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A ranked document: its score is the relevance logit, not a probability."""
+    """A ranked document; its score is the interaction's: a relevance logit, or a similarity; never a probability."""
 
     document: Document
     score: float
@@ -47,14 +48,22 @@ class Ranker:
     A composition may leave its languages open with the words ``query`` and ``document``, as in ``split(query,document)+rank``;
     the methods are then told the languages, and one call, one batch even, may mix any number of them.
 
+    Its ranking module decides how query and document meet: encoded together by a cross-encoder (the paper), or each alone (late
+    interaction, also ``late()``), in which case the document vectors of a collection are made once and kept.
+
     Args:
         base: the encoder.
         composition: a composition, a single module, or an expression such as ``split(query,document)+rank``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``int8``; the relevance head is always float32.
-        max_length: word pieces a pair is cut to (default: what the base takes).
+        max_length: word pieces a pair is cut to (default: what the base takes); in late interaction each side, where that is
+            less than the ranking module says.
         modules: folders or ids of modules by the name they stand for, e.g. ``{"ug": "my/ug"}``.
         stand_in: what a language without a module gets, ``nearest`` or ``average`` (:mod:`xlrank.composition.resolve`).
         reference: repeat the original code's quirks (:func:`xlrank.composition.compose.compose`), to repeat its numbers.
+        storage: of documents' token vectors in late interaction, ``float16`` or ``int8``.
+
+    Raises:
+        XlrankError: a module belongs to another base, or the composition cannot rank.
     """
 
     def __init__(
@@ -67,8 +76,10 @@ class Ranker:
         modules: Mapping[str, str | Path] | None = None,
         stand_in: StandInRule = "nearest",
         reference: bool = False,
+        storage: Storage = "float16",
     ) -> None:
         self.base, self.modules, self.stand_in, self.reference = base, modules or {}, stand_in, reference
+        self.storage: Storage = storage
         open_sides = resolver(modules=self.modules, stand_in=stand_in, keep_sides=True)
         self.composition = as_composition(composition).resolve(open_sides)
         self.precision: Precision = precision
@@ -77,9 +88,13 @@ class Ranker:
         for leaf in self.composition.leaves():
             if leaf.module is not None:
                 leaf.module.check_base(base)
+        meeting = meeting_of(self.composition)
+        self.late = meeting is not None and meeting.interaction == "late"
 
     def __add__(self, other: Composition | Module | str) -> "Ranker":
-        settings = {name: getattr(self, name) for name in ("precision", "max_length", "modules", "stand_in", "reference")}
+        settings = {
+            name: getattr(self, name) for name in ("precision", "max_length", "modules", "stand_in", "reference", "storage")
+        }
         return Ranker(self.base, self.composition + other, **settings)
 
     def __repr__(self) -> str:
@@ -100,26 +115,31 @@ class Ranker:
             XlrankError: languages are needed but not given, or unknown.
         """
         if not self.is_open:
-            return self.composition
+            languages = ANY
         if languages is None:
             raise XlrankError(
                 f'composition {self.composition}: it leaves languages open; give languages=("ky", "en") or the like'
             )
         if languages not in self._resolved:
-            self._resolved[languages] = self.composition.resolve(
-                resolver(*languages, modules=self.modules, stand_in=self.stand_in)
-            )
+            found = self.composition
+            if self.is_open:
+                found = found.resolve(resolver(*languages, modules=self.modules, stand_in=self.stand_in))
+            check_sides(found, reference=self.reference)
+            self._resolved[languages] = found
         return self._resolved[languages]
 
     @cached_property
-    def _encoder(self) -> PairEncoder:
-        return PairEncoder(self.base, self.max_length)
+    def interaction(self) -> "Interaction":
+        """What scores pairs."""
+        if self.late:
+            from xlrank.ranking.late import LateInteraction
 
-    @cached_property
-    def _scorers(self) -> "Scorers":
-        from xlrank.ranking.scorers import Scorers
+            settings: dict[str, Any] = {"max_length": self.max_length, "storage": self.storage}
+            return LateInteraction(self.base, resolve_precision(self.precision), **settings)
+        from xlrank.ranking.cross import CrossEncoder
 
-        return Scorers(self.base, resolve_precision(self.precision), self.reference)
+        precision = resolve_precision(self.precision)
+        return CrossEncoder(self.base, precision, max_length=self.max_length, reference=self.reference)
 
     def score(
         self,
@@ -129,7 +149,7 @@ class Ranker:
         journal: Journal | None = None,
         progress: Progress | None = None,
     ) -> NDArray[np.float32]:
-        """Relevance logits [pairs] of (query, document) texts, in the order given.
+        """Relevance [pairs] of (query, document) texts, in the order given: logits, or similarities in late interaction.
 
         Args:
             pairs: texts.
@@ -138,29 +158,13 @@ class Ranker:
             progress: told how far the work is.
 
         Raises:
-            XlrankError: a text is empty, languages are missing, or the composition has no ranking module on top.
+            XlrankError: a text is empty (in late interaction it ranks last), languages are missing, or nothing in the
+                composition scores relevance.
         """
         pairs = list(pairs)
-        scores = np.empty(len(pairs), np.float32)
         if not pairs:
-            return scores
-        compositions = self._compositions(languages, len(pairs))
-        encoded = self._encoder.encode(pairs)
-        finished = number = 0
-        for rows_of_group, scorer in self._scorers.groups(compositions):
-            lengths = [len(encoded[i][0]) + len(encoded[i][1]) for i in rows_of_group]
-            for batch in batches_by_length(lengths, BATCH_TOKENS):
-                rows = [rows_of_group[i] for i in batch]
-                known = journal.done.get(number) if journal else None
-                if known is None:
-                    known = scorer([encoded[i] for i in rows], [compositions[i] for i in rows], self._encoder).tolist()
-                    if journal:
-                        journal.add(number, known)
-                scores[rows] = known
-                number, finished = number + 1, finished + len(rows)
-                if progress:
-                    progress(finished, len(pairs))
-        return scores
+            return np.empty(0, np.float32)
+        return self.interaction.score(pairs, self._compositions(languages, len(pairs)), journal, progress)
 
     def _compositions(self, languages: Languages | Sequence[Languages] | None, count: int) -> list[Composition]:
         """The composition of each pair."""
@@ -192,6 +196,28 @@ class Ranker:
         scores = self.score([(query, document.full_text) for document in records], languages=languages)
         order = sorted(range(len(records)), key=lambda i: (-scores[i], records[i].id))[:top_k]
         return [Hit(records[i], float(scores[i]), rank) for rank, i in enumerate(order, 1)]
+
+    def explain(self, query: str, document: Document | str, languages: Languages | None = None) -> "Explanation":
+        """Look inside late interaction: which word pieces of the two texts met, and how near they came.
+
+        Args:
+            query: text.
+            document: a document, or its text.
+            languages: as for :meth:`score`.
+
+        Raises:
+            XlrankError: the ranker is a cross-encoder, languages are missing, or a text has no content.
+        """
+        from xlrank.ranking.explain import explain
+        from xlrank.ranking.late import LateInteraction
+
+        composition, text = self.composition_for(languages), document if isinstance(document, str) else document.full_text
+        if not isinstance(self.interaction, LateInteraction):
+            raise XlrankError(
+                f"explain shows late interaction; this composition is a cross-encoder's: {composition}; "
+                "use a late ranking module, or late()"
+            )
+        return explain(self.interaction, query, text, composition)
 
     def rerank(
         self,
@@ -225,17 +251,21 @@ class Ranker:
         if queries is None:
             queries = {topic.id: topic.query(fields) for topic in collection.topics(query_language)}
         candidates = list(run.top(depth).pairs())
-        documents = collection.documents(document_language).fetch(document for _, document in candidates)
+        documents = collection.documents(document_language)
+        unknown = set(documents.missing(document for _, document in candidates))
         for topic, document in candidates:
-            if topic not in queries or document not in documents:
+            if topic not in queries or document in unknown:
                 problem = f"topic {topic!r}" if topic not in queries else f"document {document!r}"
                 raise XlrankError(
                     f"run {run.name!r}: {problem} is not in collection {collection.id!r}; was it made for another one?"
                 )
         languages = (query_language, document_language) if query_language and document_language else None
-        pairs = [(queries[t], documents[d].full_text) for t, d in candidates]
-        scores = self.score(pairs, languages=languages, journal=journal, progress=progress)
-        return merge(run, candidates, scores, str(self.composition_for(languages)))
+        composition = self.composition_for(languages)
+        if not candidates:
+            return merge(run, candidates, np.empty(0, np.float32), str(composition))
+        asked = [(queries[topic], document) for topic, document in candidates]
+        scores, notes = self.interaction.score_candidates(asked, documents, composition, journal, progress)
+        return merge(run, candidates, scores, str(composition)).noted(*notes)
 
 
 def merge(run: Run, candidates: Sequence[tuple[str, str]], scores: NDArray[np.float32], name: str) -> Run:

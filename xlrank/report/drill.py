@@ -1,4 +1,4 @@
-"""The data of the drill-down: values by topic, and the documents that a re-ordering moved, packed for the page.
+"""The data of the drill-down: values by topic, documents that a re-ordering moved, word pieces that met, packed for the page.
 
 Every language pair is a packed piece of its own, which the page unpacks when somebody looks into one of its rows.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from xlrank.report import figures
 from xlrank.report.board import Board, Entry, Pair
-from xlrank.report.evidence import Ranks, qrels_of, run_bytes, run_ranks, texts_of
+from xlrank.report.evidence import Match, Ranks, matches_of, qrels_of, run_bytes, run_ranks, texts_of
 
 TOP, MOST_RELEVANT, MOST_SHOWN = 5, 6, 14
 """Places of a ranking, relevant documents, and documents altogether that are shown of a topic."""
@@ -57,8 +57,12 @@ def drill_down(board: Board, wish: bool | None = None) -> DrillDown:
     values = sum(entry.row.topics for entry in board.entries) * len(board.metrics)
     metrics = board.metrics if wish or values <= MOST_VALUES else board.metrics[:1]
     if wish or sum(map(run_bytes, board.entries)) <= MOST_RUN_BYTES:
-        found = DrillDown(_pieces(board, metrics, documents=True), metrics, True)
+        found = DrillDown(_pieces(board, metrics, documents=True, matches=True), metrics, True)
         if wish or _size(found) <= MOST_BYTES:
+            return found
+        note = "The word pieces that met are left out, for they would make this page too large; xlrank report --drill-down "
+        found = DrillDown(_pieces(board, metrics, documents=True), metrics, True, note + "puts them in.")
+        if _size(found) <= MOST_BYTES:
             return found
     note = "Documents by topic are left out, for they would make this page too large; xlrank report --drill-down puts them in."
     found = DrillDown(_pieces(board, metrics, documents=False), metrics, False, note)
@@ -71,10 +75,10 @@ def _size(found: DrillDown) -> int:
     return sum(map(len, found.pieces.values()))
 
 
-def _pieces(board: Board, metrics: Sequence[str], *, documents: bool) -> dict[str, str]:
+def _pieces(board: Board, metrics: Sequence[str], *, documents: bool, matches: bool = False) -> dict[str, str]:
     pieces = {}
     for number, pair in enumerate(board.pairs):
-        pieces[f"pair-{number}"] = _packed(_pair(board, pair, metrics, documents))
+        pieces[f"pair-{number}"] = _packed(_pair(board, pair, metrics, documents, matches))
     return pieces
 
 
@@ -83,16 +87,17 @@ def _packed(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
 
 
-def _pair(board: Board, pair: Pair, metrics: Sequence[str], documents: bool) -> dict[str, Any]:
+def _pair(board: Board, pair: Pair, metrics: Sequence[str], documents: bool, matches: bool) -> dict[str, Any]:
     """Topics, values and moves of one pair.
 
     ``values``: row to metric to millionths by topic, null where there is none. ``moves``: row to topic to a flat list of
     document, rank, rank before (0: not there) and grade (null: not judged). ``lost``: row to topic to the number of relevant
-    documents and how many of them the run lacks.
+    documents and how many of them the run lacks. ``matches``: row to topic to the query's word pieces and, by document, those
+    that came nearest to them and their cosines in thousandths; 0 where nothing is known of a topic.
     """
     entries = board.of(pair)
     topics = sorted({topic for entry in entries for topic in _values(entry, board.primary)}, key=lambda id_: (len(id_), id_))
-    found: dict[str, Any] = {"values": {}, "moves": {}, "lost": {}, "topics": [], "documents": []}
+    found: dict[str, Any] = {"values": {}, "moves": {}, "lost": {}, "matches": {}, "topics": [], "documents": []}
     for entry in entries:
         by_metric = [_values(entry, metric) for metric in metrics]
         found["values"][entry.number] = [
@@ -105,6 +110,9 @@ def _pair(board: Board, pair: Pair, metrics: Sequence[str], documents: bool) -> 
     if documents:
         numbers: dict[str, int] = {}
         _moves(entries, topics, numbers, found)
+        for entry in entries if matches else ():
+            if met := matches_of(entry):
+                found["matches"][entry.number] = [_met(met.get(topic, {}), numbers) for topic in topics]
         texts = {}
         for entry in _one_a_source(entries):
             texts = texts_of(entry, "documents", numbers.keys()) | texts
@@ -148,6 +156,19 @@ def _moves(entries: Sequence[Entry], topics: Sequence[str], numbers: dict[str, i
             lost.append([len(relevant), sum(document not in ranks for document in relevant)])
         found["moves"][entry.number] = moves
         found["lost"][entry.number] = lost
+
+
+def _met(by_document: Mapping[str, Sequence[Match]], numbers: Mapping[str, int]) -> list[Any] | int:
+    """The matches of a topic: ``[query pieces, [document, its pieces, thousandths], …]``."""
+    shown = {document: matches for document, matches in by_document.items() if document in numbers and matches}
+    if not shown:
+        return 0
+    query = [piece for piece, *_ in next(iter(shown.values()))]
+    return [query] + [
+        [numbers[document], [piece for _, piece, _ in matches], [round(1000 * cosine) for *_, cosine in matches]]
+        for document, matches in shown.items()
+        if [piece for piece, *_ in matches] == query
+    ]
 
 
 def moved(

@@ -1,6 +1,7 @@
-"""What lies beside ``results.json``: runs, judgements, first words of topics and documents. All of it may be absent."""
+"""What lies beside ``results.json``: runs, judgements, first words of texts, word pieces that met. All of it may be absent."""
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,9 @@ from xlrank.text import clean
 
 Ranks = Mapping[str, Mapping[str, int]]
 """Topic id to document id to rank, from 1, in ranking order."""
+
+Match = tuple[str, str, float]
+"""A query's word piece, the document's that came nearest to it, and their cosine."""
 
 SNIPPET = 160
 """Characters of a text that are shown."""
@@ -68,6 +72,36 @@ def texts_of(entry: Entry, kind: str, wanted: Collection[str] | None = None) -> 
             if place.is_file():
                 return _read_texts(place, wanted)
     return {}
+
+
+def matches_of(entry: Entry) -> dict[str, dict[str, list[Match]]]:
+    """Which word pieces met, by topic and document; of the best documents of late rankers only.
+
+    Raises:
+        XlrankError: the file is malformed.
+    """
+    run = PurePosixPath(entry.row.run)
+    if not entry.row.composition or run.parts[:1] != ("runs",):
+        return {}
+    place = _file(entry, str(PurePosixPath("matches", *run.parts[1:]).with_suffix(".jsonl")))
+    return _read_matches(place) if place is not None else {}
+
+
+def _read_matches(path: Path) -> dict[str, dict[str, list[Match]]]:
+    expected = '"topic", "document" and "matches" as JSON, a line each'
+    found: dict[str, dict[str, list[Match]]] = {}
+    for number, line in text_lines(path, expected):
+        try:
+            value = json.loads(line)
+            if number == 1 and "key" in value:
+                continue
+            pieces = [(str(query), str(document), float(cosine)) for query, document, cosine in value["matches"]]
+            if not all(math.isfinite(cosine) for *_, cosine in pieces):
+                raise ValueError
+            found.setdefault(str(value["topic"]), {})[str(value["document"])] = pieces
+        except (KeyError, TypeError, ValueError):
+            raise XlrankError(f"{path}, line {number}: expected an object with {expected}; run `xlrank eval` again") from None
+    return found
 
 
 def _read_texts(path: Path, wanted: Collection[str] | None) -> dict[str, str]:

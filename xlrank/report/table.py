@@ -1,5 +1,6 @@
 """The leaderboard as a plain table, to print on a terminal."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,7 @@ def console_table(results: Mapping[str, Any] | Results) -> list[tuple[str, ...]]
     Raises:
         XlrankError: the results are malformed.
     """
-    found = results if isinstance(results, Results) else checked(results)
-    board = board_of([Source(Path(), found, found.name or "results")])
+    board = _board(results)
     several = len({pair.documents for pair in board.pairs}) > 1
     header = ["language", "system", *map(metric_name, board.metrics), "difference", p_name(board), "seconds"]
     table = [header] + [_cells(board, entry, several) for pair in board.pairs for entry in board.of(pair)]
@@ -28,6 +28,43 @@ def console_table(results: Mapping[str, Any] | Results) -> list[tuple[str, ...]]
         collections = [entry.pair.collection for pair in board.pairs for entry in board.of(pair)]
         table = [[first, *row] for first, row in zip(["collection", *collections], table, strict=True)]
     return [tuple(row) for row in table]
+
+
+def verdict(results: Mapping[str, Any] | Results) -> str:
+    """One sentence on which system won, and by how much over the one that the others are compared with.
+
+    Args:
+        results: as for :func:`console_table`.
+
+    Raises:
+        XlrankError: the results are malformed.
+    """
+    board = _board(results)
+    winners = [board.of(pair)[0] for pair in board.pairs]
+    often = Counter(entry.row.system for entry in winners).most_common(1)[0][0]
+    won = [entry for entry in winners if entry.row.system == often]
+    first, metric = won[0], metric_name(board.primary)
+    label = " ".join(first.label.split())
+    pairs = f"{len(won)} of {len(winners)} language pairs" if len(winners) > 1 else f"{first.row.language}-{first.row.documents}"
+    values = [value for entry in won if (value := entry.row.metrics.get(board.primary)) is not None]
+    reached = f"{'mean ' if len(won) > 1 else ''}{metric} {number(sum(values) / len(values) if values else None)}"
+    compared = [entry.row.comparison for entry in won if entry.row.comparison]
+    if not compared:
+        return f"Best in {pairs}: {label}, {reached}."
+    labels = {entry.row.system: " ".join(entry.label.split()) for entry in board.entries}
+    other = compared[0].baseline or "the baseline"
+    baseline = labels.get(other, other)
+    gain = signed(sum(each.difference for each in compared) / len(compared))
+    if len(won) == 1:
+        test = f"{p_name(board)} {p_value(compared[0].p_corrected)}"
+    else:
+        test = f"significant in {sum(entry.significant for entry in won)} of them"
+    return f"Best in {pairs}: {label}, {reached}, {gain} against {baseline} ({test})."
+
+
+def _board(results: Mapping[str, Any] | Results) -> Board:
+    found = results if isinstance(results, Results) else checked(results)
+    return board_of([Source(Path(), found, found.name or "results")])
 
 
 def p_name(board: Board) -> str:

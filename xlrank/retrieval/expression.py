@@ -1,15 +1,21 @@
 """How first stages are written: ``dense``, ``bm25(psq, k1=1.2)``, ``rrf(dense, bm25(psq))``, ``run("old runs/{query}.trec")``.
 
 A call has a name and, in parentheses, arguments (calls or words) and options (``name=value``). Whatever holds spaces, commas,
-parentheses or equals signs stands in double quotes.
+parentheses or equals signs stands in double quotes. The argument of ``dense`` and ``late`` is a composition
+(:mod:`xlrank.composition.parser`), written as it is: ``late(split(query,document)+rank)``.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xlrank.composition import parse
 from xlrank.errors import XlrankError
 
+COMPOSED = ("dense", "late")
+"""Methods whose argument is a composition."""
+
+OPTION = re.compile(r"\s*\w+\s*=")
 TOKEN = re.compile(r'\s*(?:(?P<mark>[(),=])|"(?P<quoted>[^"]*)"|(?P<word>[^\s(),="]+))')
 
 
@@ -21,13 +27,17 @@ class Call:
         name: of the method, or the word itself.
         arguments: in their order.
         options: by name.
+        composition: whether the name is a composition, which needs no quotes where one is expected.
     """
 
     name: str
     arguments: tuple["Call", ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    composition: bool = False
 
     def __str__(self) -> str:
+        if self.composition:
+            return self.name
         inner = [*map(str, self.arguments), *(f"{name}={_quoted(value)}" for name, value in self.options.items())]
         return _quoted(self.name) + (f"({', '.join(inner)})" if inner else "")
 
@@ -59,7 +69,7 @@ class _Reader:
         while not self._skip(")"):
             if arguments or options:
                 self._expect(",")
-            argument = self.call()
+            argument = self._composition() if name in COMPOSED and not OPTION.match(self.text, self.at) else self.call()
             if not argument.arguments and not argument.options and self._skip("="):
                 if argument.name in options:
                     raise self._wrong(f"option {argument.name!r} only once")
@@ -67,6 +77,21 @@ class _Reader:
             else:
                 arguments.append(argument)
         return Call(name, tuple(arguments), options)
+
+    def _composition(self) -> Call:
+        """A composition up to the comma or the parenthesis that ends the argument."""
+        quoted = self._peek()
+        if quoted is not None and quoted["quoted"] is not None:
+            self.at = quoted.end()
+            return Call(str(parse(quoted["quoted"])), composition=True)
+        start, depth = self.at, 0
+        while self.at < len(self.text):
+            character = self.text[self.at]
+            if depth == 0 and character in ",)":
+                break
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            self.at += 1
+        return Call(str(parse(self.text[start : self.at])), composition=True)
 
     def end(self) -> None:
         if self.text[self.at :].strip():

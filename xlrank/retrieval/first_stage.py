@@ -1,7 +1,7 @@
 """What a first stage is: something that finds documents for topics, and what it is asked."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 from xlrank.bases import Base
 from xlrank.collections import Collection, Topic
 from xlrank.collections.documents import Documents
+from xlrank.composition import Composition, parse
+from xlrank.composition.resolve import StandInRule, resolver
 from xlrank.retrieval.expression import Call
 from xlrank.runs import Run
 
@@ -41,6 +43,8 @@ class Search:
         depth: documents a topic.
         topics: only these topic ids; None: all.
         progress: told what goes on.
+        modules: gives folders or ids by the name that they stand for in compositions; called when there is one.
+        stand_in: what a language without a module gets in compositions.
 
     Parts of a first stage that ask for the same thing share it (:meth:`once`).
     """
@@ -53,6 +57,8 @@ class Search:
     depth: int = RETRIEVED
     topics: frozenset[str] | None = None
     progress: StageProgress = silent
+    modules: Callable[[], Mapping[str, str]] = dict
+    stand_in: StandInRule = "nearest"
     _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, key: str, make: Callable[[], T]) -> T:
@@ -74,6 +80,22 @@ class Search:
     def chosen(self, topics: Sequence[Topic]) -> list[Topic]:
         """Those of ``topics`` that are asked for."""
         return [topic for topic in topics if self.topics is None or topic.id in self.topics]
+
+    def composed(self, expression: str) -> Composition:
+        """A composition for this search's languages, modules loaded.
+
+        Raises:
+            XlrankError: it is malformed, a module is missing or of another base, or its parts do not combine.
+        """
+
+        def make() -> Composition:
+            asked = resolver(self.query_language, self.document_language, self.modules(), stand_in=self.stand_in)
+            found = parse(expression).resolve(asked)
+            for leaf in found.leaves():
+                leaf.loaded().check_base(self.base)
+            return found
+
+        return self.once(f"composition {expression}", make)
 
     def path(self, template: str) -> Path:
         """A path in which ``{query}`` and ``{document}`` stand for the languages."""

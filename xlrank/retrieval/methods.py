@@ -9,6 +9,8 @@
 | ``bm25(as-is)`` | over the topics as they are, whatever their language |
 | ``bm25s(…)`` | the same without Java |
 | ``dense``, ``dense(model=NAME)`` | a bi-encoder: the base itself, or any sentence-transformers model |
+| ``dense(COMPOSITION)`` | the base with modules as a bi-encoder, e.g. ``dense(split(query,document)+rank)`` |
+| ``late(COMPOSITION)`` | late interaction (MaxSim) with every document, e.g. ``late(split(query,document)+rank)`` |
 | ``rocchio(A)``, ``rocchio(A, dense(…))`` | a bi-encoder whose queries move towards the best documents of the first stage A |
 | ``rm3(A)``, ``rm3(A, bm25(…))`` | BM25 with words of A's best documents added to its queries (usually ``bm25(psq)``) |
 | ``rrf(A, B, …)``, ``wsum(A, B, weights=0.7:0.3)`` | fusion of first stages |
@@ -27,10 +29,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlrank.bases import Base
+from xlrank.composition import Composition
+from xlrank.composition.identity import identity_of
+from xlrank.composition.sides import side_of
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, file_record
 from xlrank.retrieval.expression import Call, parse_call
 from xlrank.retrieval.first_stage import CompoundStage, FirstStage, Search
+from xlrank.retrieval.late import Late, composed_apart
 from xlrank.retrieval.lexical import Lexical
 from xlrank.retrieval.options import check_options, numbers
 from xlrank.retrieval.relevance_model import RelevanceModel
@@ -61,19 +67,27 @@ def made(call: Call) -> FirstStage:
 
 
 class Dense(FirstStage):
-    """A bi-encoder: the base itself, or a sentence-transformers model."""
+    """A bi-encoder: the base itself, the base with modules, or a sentence-transformers model."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        check_options(call, ("model", "max_length", "revision"), arguments=0)
+        check_options(call, () if call.arguments else ("model", "max_length", "revision"), arguments=min(len(call.arguments), 1))
         if "revision" in call.options and "model" not in call.options:
             raise XlrankError(f"first stage {str(call)!r}: revision: expected with model=NAME only")
         numbers(call, {"max_length": int})
 
+    def check(self, search: Search) -> None:
+        """See :class:`FirstStage`."""
+        if self.call.arguments:
+            composed_apart(search, self.call.arguments[0].name, str(self))
+
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
         retriever = self._retriever(search)
-        model = [dict(retriever.encoder.identity), retriever.query_prefix]
+        model: list[Any] = [dict(retriever.encoder.identity), retriever.query_prefix]
+        if self.call.arguments:
+            composition = composed_apart(search, self.call.arguments[0].name, str(self))
+            model.append(identity_of(side_of(composition, "query")))
         return ["dense", model, search.queries(search.originals), search.documents.digest, search.depth]
 
     def run(self, search: Search, feedback: "tuple[Rocchio, Run] | None" = None) -> Run:
@@ -88,6 +102,8 @@ class Dense(FirstStage):
         return [self._retriever(search).index(search.documents, cache_folder() / "indexes", told)]
 
     def _retriever(self, search: Search) -> "DenseRetriever":
+        if self.call.arguments:
+            return _composed_retriever(search.base, composed_apart(search, self.call.arguments[0].name, str(self)))
         options = dict(self.call.options) | numbers(self.call, {"max_length": int})
         return _dense_retriever(search.base, tuple(sorted(options.items())))
 
@@ -189,6 +205,15 @@ def _dense_retriever(base: Base, options: tuple[tuple[str, Any], ...]) -> "Dense
     return DenseRetriever(base, **given)
 
 
+@lru_cache(maxsize=4)
+def _composed_retriever(base: Base, composition: Composition) -> "DenseRetriever":
+    """A retriever under a composition."""
+    from xlrank.retrieval.dense import DenseRetriever
+    from xlrank.retrieval.dense.composed import ComposedBiEncoder
+
+    return DenseRetriever(ComposedBiEncoder(base, composition))
+
+
 def _weights(call: Call, count: int) -> list[float]:
     texts = call.options["weights"].split(":")
     try:
@@ -210,6 +235,7 @@ METHODS: dict[str, Callable[[Call], FirstStage]] = {
     "bm25": Lexical,
     "bm25s": Lexical,
     "dense": Dense,
+    "late": Late,
     "rocchio": Feedback,
     "rm3": Feedback,
     "run": Given,
@@ -217,9 +243,13 @@ METHODS: dict[str, Callable[[Call], FirstStage]] = {
 }
 """By name; each makes a first stage of a call, or refuses it."""
 
+_COMPOSED = "split(query,document)+rank"
+_FOUND = f"wsum(late({_COMPOSED}), bm25(psq), weights=0.7:0.3)"
+
 ALIASES = {
     "psq": "bm25(psq)",
     "fusion": "wsum(dense, bm25(psq), weights=0.7:0.3)",
     "feedback": "wsum(rocchio(fusion), rm3(fusion), weights=0.7:0.3)",
+    "best": f"wsum(rocchio({_FOUND}, dense({_COMPOSED})), rm3({_FOUND}), late({_COMPOSED}), weights=0.35:0.15:0.5)",
 }
 """Short names of expressions."""

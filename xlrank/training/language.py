@@ -1,145 +1,218 @@
-"""Language modules, trained by masked language modelling, and the prediction head they share.
+"""Language modules, trained by one objective or several in turn, and the prediction head that masked language modelling shares.
 
-Adapters: MAD-X (Pfeiffer et al. 2020), with an invertible adapter whose inverse precedes the prediction head; masks: LT-SFT
-(Ansell et al. 2022); LoRA. Settings of the paper, section 3.1: reduction factor 2, 15 % masking. A base without a published head
-(the embedded encoder) gets one trained once, everything else frozen, tied to the word embeddings. The softmax may be restricted
-to the word pieces of the language's text: exact there, and several times cheaper than one over 250,000 pieces.
+``mlm`` is the paper's: MAD-X adapters (Pfeiffer et al. 2020), with an invertible adapter whose inverse precedes the prediction
+head; LT-SFT masks (Ansell et al. 2022); LoRA. Settings of the paper, section 3.1: reduction factor 2, 15 % masking. A base
+without a published head (the embedded encoder) gets one trained once, everything else frozen, tied to the word embeddings. The
+other objectives (:mod:`xlrank.training.objectives`) are for late interaction, where query and document are encoded apart.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch import Tensor
 
 from xlrank.bases import Base
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
+from xlrank.languages import language_code
 from xlrank.modules import BaseReference, Module
-from xlrank.modules.kinds.adapter.config import AdapterConfig
-from xlrank.modules.kinds.adapter.layers import Invertible
+from xlrank.modules.kinds.head.late import LateSettings
 from xlrank.modules.kinds.head.layers import MlmHead
+from xlrank.training.data.articles import open_articles
+from xlrank.training.data.parallel import open_pairs
 from xlrank.training.learning import learn
-from xlrank.training.loop import Learner, Settings, train
-from xlrank.training.lottery import Fit
-from xlrank.training.recipes import Recipe, start
+from xlrank.training.loop import Learner, Settings
+from xlrank.training.objectives import HOLD, LEARNT_FROM, Objective, objectives_named
+from xlrank.training.objectives.align import Align
+from xlrank.training.objectives.ict import Ict
+from xlrank.training.objectives.mlm import IGNORED, MaskedLanguageModel, Masking, Mlm
+from xlrank.training.objectives.sides import Encoders, Framer
+from xlrank.training.objectives.turns import Together, fit_in_turn
+from xlrank.training.recipes import Recipe, recipe_named, start
 from xlrank.training.text import TextBlocks, text_blocks
+from xlrank.training.trainee import Trainee
 
-IGNORED = -100
+__all__ = [
+    "IGNORED",
+    "LanguageData",
+    "MaskedLanguageModel",
+    "Masking",
+    "Usual",
+    "load_mlm_head",
+    "train_language",
+    "train_mlm_head",
+    "usual_run",
+]
+
 HEAD_ID = "head/mlm"
 
 
-class MaskedLanguageModel(Learner):
-    """Composed encoder and prediction head with a softmax over ``support``, the sorted word pieces of the text."""
+@dataclass(frozen=True)
+class LanguageData:
+    """What a language module learns from.
 
-    words: Tensor
-    support: Tensor
+    Attributes:
+        texts: for ``mlm``: UTF-8 files, one sentence or paragraph a line.
+        parallel: for ``align``: sentence pairs (:func:`~xlrank.training.data.parallel.open_pairs`).
+        documents: for ``ict``: articles (:func:`~xlrank.training.data.articles.open_articles`).
+        pivot: language of the pairs' translations.
+        weights: of the pairs, by source.
+    """
 
-    def __init__(
-        self, encoder: ComposedEncoder, head: MlmHead, invertible: Invertible | None, words: Tensor, support: Tensor
-    ) -> None:
-        super().__init__()
-        self.composed, self.head, self.invertible = encoder, head, invertible
-        self.register_buffer("words", words[support], persistent=False)
-        self.register_buffer("support", support, persistent=False)
+    texts: Sequence[Path] = ()
+    parallel: Sequence[Path] = ()
+    documents: Sequence[Path] = ()
+    pivot: str = "en"
+    weights: Mapping[str, float] = field(default_factory=dict)
 
-    def forward(self, input_ids: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Loss over the masked tokens; both arguments [rows, tokens], labels -100 where nothing is predicted."""
-        zeros = torch.zeros_like(input_ids)
-        states = self.composed(input_ids, torch.ones_like(input_ids), zeros, zeros)
-        picked = labels != IGNORED
-        vectors = self.head.transform(states[picked])
-        if self.invertible is not None:
-            vectors = self.invertible.inverse(vectors)
-        logits = nn.functional.linear(vectors, self.words, self.head.bias[self.support])
-        targets = torch.searchsorted(self.support, labels[picked])
-        return {"loss": nn.functional.cross_entropy(logits.float(), targets)}
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [*self.texts, *self.parallel, *self.documents]
 
-    def count(self, batch: Mapping[str, Tensor]) -> dict[str, int]:
-        """Word pieces seen."""
-        return {"tokens": batch["input_ids"].numel()}
+    def check(self, objectives: Sequence[str]) -> None:
+        """Hold what is given against what is to be learnt.
+
+        Raises:
+            XlrankError: an objective lacks its files, or files or weights are of no objective.
+        """
+        given = {"mlm": ("--text", self.texts), "align": ("--parallel", self.parallel), "ict": ("--documents", self.documents)}
+        for name, (option, files) in given.items():
+            if name in objectives and not files:
+                raise XlrankError(f"training: the objective {name} learns from {LEARNT_FROM[name]}; name files with {option}")
+            if files and name not in objectives:
+                raise XlrankError(f"training: {option} {files[0]} is for the objective {name}, which is not asked for")
+        if self.weights and "align" not in objectives:
+            raise XlrankError("training: --weight is of sentence pairs, for the objective align, which is not asked for")
 
 
-class Masking:
-    """Collator: 15 % of the tokens are predicted, of these 80 % masked, 10 % replaced, 10 % kept (BERT)."""
+@dataclass(frozen=True)
+class Usual:
+    """Settings that go with objectives, where nothing else is asked for.
 
-    def __init__(self, base: Base, share: float = 0.15) -> None:
-        tokenizer: Any = base.tokenizer
-        self.share, self.mask, self.vocabulary = share, int(tokenizer.mask_token_id), len(tokenizer)
-        self.special = torch.tensor(tokenizer.all_special_ids)
+    Attributes:
+        steps: of the optimiser.
+        rate: peak learning rate.
+        warmup: share of the steps.
+        adapter: settings of an adapter, as :func:`~xlrank.training.recipes.recipe_named` reads them.
+    """
 
-    def __call__(self, rows: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
-        """A batch of blocks (ids [tokens],), masked afresh, or of blocks that come with labels, taken as they are."""
-        if len(rows[0]) > 1:
-            return {name: torch.stack([row[i] for row in rows]) for i, name in enumerate(("input_ids", "labels"))}
-        ids = torch.stack([row[0] for row in rows]).long()
-        # Drawn from the batch's content, not from the global random state: a resumed run masks as an uninterrupted one.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(zlib.crc32(ids.numpy().tobytes()))
-            return self.mask_ids(ids)
+    steps: int
+    rate: float
+    warmup: float
+    adapter: Mapping[str, str]
 
-    def mask_ids(self, ids: Tensor) -> dict[str, Tensor]:
-        """Mask ids [rows, tokens] with torch's random state."""
-        chosen = (torch.rand(ids.shape) < self.share) & ~torch.isin(ids, self.special)
-        labels = torch.where(chosen, ids, IGNORED)
-        fate = torch.rand(ids.shape)
-        ids = torch.where(chosen & (fate < 0.8), self.mask, ids)
-        swap = chosen & (fate >= 0.9)
-        return {"input_ids": torch.where(swap, torch.randint(self.vocabulary, ids.shape), ids), "labels": labels}
+
+def usual_run(objectives: Sequence[str]) -> Usual:
+    """The paper's settings for masked language modelling alone; else a short run of a smaller adapter."""
+    if {"align", "ict"} & set(objectives):
+        return Usual(240, 5e-4, 0.125, {"reduction_factor": "4", "invertible": "no"})
+    return Usual(1000, 1e-4, 0.1, {"reduction_factor": "2", "invertible": "yes"})
 
 
 def train_language(
     language: str,
-    texts: Sequence[Path],
+    data: LanguageData | Sequence[Path],
     *,
     base: Base,
     settings: Settings,
+    objectives: str = "mlm",
     recipe: Recipe | None = None,
     head: Module | None = None,
     length: int = 128,
+    query_length: int = 64,
+    document_length: int = 96,
     max_tokens: int = 5_000_000,
     full_softmax: bool = False,
     negatives: int = 0,
     licence: str = "see sources",
     work: Path | None = None,
 ) -> Module:
-    """Train a language module by masked language modelling; all but what its recipe lets learn stays frozen.
+    """Train a language module on the base alone; all but what its recipe lets learn stays frozen.
 
     Args:
-        language: ISO 639-1 code of the text.
-        texts: UTF-8 files, one sentence or paragraph a line.
+        language: code of the language.
+        data: what to learn from, or just the files with plain text.
         base: the encoder.
-        settings: budget and optimiser.
-        recipe: adapter, mask or LoRA with its settings; by default an adapter, reduction factor 2, invertible.
-        head: the base's prediction head, as made by :func:`train_mlm_head` (default: the shipped one of the embedded base).
-        length: word pieces a block.
-        max_tokens: word pieces of text used at most.
-        full_softmax: predict over the whole vocabulary instead of the text's word pieces.
-        negatives: further word pieces that the restricted softmax is over.
-        licence: of the text, recorded.
+        settings: budget and optimiser; ``batch`` counts blocks, pairs or articles.
+        objectives: ``mlm``, ``align``, ``ict`` or several joined by ``+``, whose batches take turns; with ``+hold``, pooled
+            vectors of ``mlm``'s and ``ict``'s texts stay near the base's.
+        recipe: adapter, mask or LoRA with its settings; by default an adapter as :func:`usual_run` has it.
+        head: of ``mlm``, the base's prediction head, as made by :func:`train_mlm_head` (default: that of the embedded base).
+        length: of ``mlm``, word pieces a block.
+        query_length: of ``align`` and ``ict``, word pieces a query.
+        document_length: of ``align`` and ``ict``, word pieces a document.
+        max_tokens: of ``mlm``, word pieces of text used at most.
+        full_softmax: of ``mlm``, predict over the whole vocabulary instead of the text's word pieces.
+        negatives: of ``mlm``, further word pieces that the restricted softmax is over.
+        licence: of the data, recorded.
         work: folder for checkpoints.
+
+    Raises:
+        XlrankError: objectives and data do not go together, or the data are malformed or too few.
     """
-    recipe = recipe or AdapterConfig(reduction_factor=2, invertible=True)
+    names, language = objectives_named(objectives), language_code(language)
+    given = data if isinstance(data, LanguageData) else LanguageData(tuple(data))
+    given.check(names)
+    recipe = recipe or recipe_named("adapter", usual_run(names).adapter)
     torch.manual_seed(settings.seed)
-    blocks = text_blocks(texts, base.tokenizer, length=length, max_tokens=max_tokens, seed=settings.seed, language=language)
     trainee = start(recipe, base)
-    support = _support(base, blocks, 10**9 if full_softmax else negatives, settings.seed)
-    prediction = load_mlm_head(head or Module.load(HEAD_ID), base).requires_grad_(requires_grad=False)
-    words = base.encoder.get_input_embeddings().weight
-    model = MaskedLanguageModel(trainee.encoder, prediction, trainee.invertible, words, support)
-    hashes = [file_hash(path) for path in texts]
+    late = LateSettings(query_length=query_length, document_length=document_length)
+    support = 10**9 if full_softmax else negatives
+    making = _Making(language, given, base, trainee, HOLD in names, settings.seed)
+    made = [
+        making.mlm(head, length, max_tokens, support) if name == "mlm" else making.late(name, late)
+        for name in names
+        if name != HOLD
+    ]
+    together = Together(made)
+    hashes = [file_hash(path) for path in given.files()]
     what = [type(recipe).__name__, asdict(recipe), repr(settings), length, max_tokens, full_softmax, negatives]
+    what += [names, late.as_dict(), given.pivot, dict(given.weights)]
     key = content_key("language", language, hashes, base.fingerprint, *what)
-    folder = work or cache_folder() / "training" / key
-    learnt = learn(recipe, trainee, model, base, _fitting(base, blocks, key), settings, folder)
-    sources = _sources(texts, licence, blocks)
-    name = f"language/{language}"
-    return learnt.module(base, name=name, role="language", language=language, training=sources)
+
+    def fit(learner: Learner, phase: Settings, folder: Path) -> dict[str, Any]:
+        return fit_in_turn(learner, together, phase, folder, key)
+
+    learnt = learn(recipe, trainee, together, base, fit, settings, work or cache_folder() / "training" / key)
+    training = _record(given, licence, names, made, late)
+    return learnt.module(base, name=f"language/{language}", role="language", language=language, training=training)
+
+
+class _Making:
+    """Makes objectives around a module in the making."""
+
+    def __init__(self, language: str, data: LanguageData, base: Base, trainee: Trainee, hold: bool, seed: int) -> None:
+        self.language, self.data, self.base, self.trainee, self.hold, self.seed = language, data, base, trainee, hold, seed
+        self._encoders: Encoders | None = None
+
+    @property
+    def encoders(self) -> Encoders:
+        """One pair for all objectives that compare with the base."""
+        if self._encoders is None:
+            self._encoders = Encoders(self.base, self.trainee.encoder)
+        return self._encoders
+
+    def mlm(self, head: Module | None, length: int, max_tokens: int, negatives: int) -> Mlm:
+        """Masked language modelling."""
+        options = {"length": length, "max_tokens": max_tokens, "seed": self.seed}
+        blocks = text_blocks(self.data.texts, self.base.tokenizer, language=self.language, **options)
+        prediction = load_mlm_head(head or Module.load(HEAD_ID), self.base).requires_grad_(requires_grad=False)
+        words, support = self.base.encoder.get_input_embeddings().weight, _support(self.base, blocks, negatives, self.seed)
+        model = MaskedLanguageModel(self.trainee.encoder, prediction, self.trainee.invertible, words, support)
+        return Mlm(model, Masking(self.base), blocks, self.seed, self.encoders if self.hold else None)
+
+    def late(self, name: str, settings: LateSettings) -> Objective:
+        """Alignment or inverse cloze."""
+        framer = Framer(self.base, settings)
+        if name == "ict":
+            return Ict(self.encoders, framer, open_articles(self.data.documents), settings.temperature, hold=self.hold)
+        pivot = language_code(self.data.pivot)
+        pairs = open_pairs(self.data.parallel, self.language, pivot, self.base, self.data.weights)
+        return Align(self.encoders, framer, pairs, settings.temperature)
 
 
 def train_mlm_head(
@@ -163,9 +236,11 @@ def train_mlm_head(
     words, support = base.encoder.get_input_embeddings().weight, _support(base, blocks, 0, settings.seed)
     _start_from_frequencies(head, blocks)
     model = MaskedLanguageModel(ComposedEncoder(base), head, None, words, support)
+    objective = Mlm(model, Masking(base), blocks, settings.seed)
+    together = Together([objective])
     key = content_key("head", [file_hash(path) for path in texts], base.fingerprint, repr(settings), length, max_tokens)
-    record = _fitting(base, blocks, key)(model, settings, work or cache_folder() / "training" / key)
-    record |= _sources(texts, licence, blocks)
+    record = fit_in_turn(together, together, settings, work or cache_folder() / "training" / key, key)
+    record |= {"data": _files(texts), "licence": licence, **objective.facts()}
     reference = BaseReference(base.name, base.fingerprint)
     return Module.create(
         head.state_dict(), name=HEAD_ID, kind="head", role="head", language=None, base=reference, config={}, training=record
@@ -193,22 +268,19 @@ def _support(base: Base, blocks: TextBlocks, negatives: int, seed: int) -> Tenso
     return torch.from_numpy(blocks.support(negatives, seed, int(base.config.vocab_size)))
 
 
-def _fitting(base: Base, blocks: TextBlocks, key: str) -> Fit:
-    """Training on blocks, as a function of what learns."""
-    masking = Masking(base)
-    # The held-out blocks are masked once, so that losses of different steps and modules compare.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        masked = masking.mask_ids(torch.from_numpy(blocks.heldout).long())
-    heldout = TensorDataset(masked["input_ids"], masked["labels"])
-
-    def fit(learner: Learner, settings: Settings, work: Path) -> dict[str, Any]:
-        fits = replace(settings, batch=min(settings.batch, len(blocks.train)))
-        return train(learner, TensorDataset(torch.from_numpy(blocks.train)), heldout, masking, fits, work, key=key)
-
-    return fit
+def _record(
+    data: LanguageData, licence: str, names: Sequence[str], objectives: Sequence[Objective], late: LateSettings
+) -> dict[str, Any]:
+    """What the module says of its data."""
+    record: dict[str, Any] = {"data": _files(data.files()), "licence": licence, "objectives": list(names)}
+    for objective in objectives:
+        record |= objective.facts()
+    if "align" in names:
+        record |= {"pivot": language_code(data.pivot), "weights": dict(data.weights)}
+    if {"align", "ict"} & set(names):
+        record |= {"query_length": late.query_length, "document_length": late.document_length, "temperature": late.temperature}
+    return record
 
 
-def _sources(texts: Sequence[Path], licence: str, blocks: TextBlocks) -> dict[str, Any]:
-    files = [{"name": path.name, "sha256": file_hash(path)} for path in texts]
-    return {"data": files, "licence": licence, "tokens": int(blocks.train.size), "text": asdict(blocks.facts)}
+def _files(paths: Sequence[Path]) -> list[dict[str, str]]:
+    return [{"name": path.name, "sha256": file_hash(path)} for path in paths]

@@ -13,6 +13,10 @@ from xlrank.training.data.opening import TrainingData
 from xlrank.training.data.records import Targets
 
 LossName = Literal["bce", "listwise", "pairwise", "margin-mse", "kl"]
+"""What a cross-encoder can learn by."""
+
+LateLossName = Literal["contrastive", "margin-mse", "kl"]
+"""What late interaction can learn by (:mod:`xlrank.training.late`)."""
 
 
 @dataclass(frozen=True)

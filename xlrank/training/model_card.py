@@ -31,10 +31,20 @@ SHOWN = ("settings", "seed", "steps", "seconds", "waiting", "seen", "precision",
 ELSEWHERE = {"data", "licence", "curve", "command", *SHOWN}
 CURVE_ROWS = 12
 SUMMARY = {
-    "language": "A language module: it adapts the encoder to {language}, learnt from plain text by masked language modelling.",
+    "language": "A language module: it adapts the encoder to {language}, learnt from {ways}.",
     "ranking": "A ranking module: it makes a cross-encoder of the encoder, learnt from relevance judgements in {language}.",
+    "late": (
+        "A ranking module for late interaction: query and document are encoded apart, and each token of the query meets the most "
+        "similar one of the document (MaxSim). Learnt from relevance data in {language}."
+    ),
     "head": "A prediction head for masked language modelling, shared by the language modules of its base in training.",
 }
+WAYS = {
+    "mlm": "plain text by masked language modelling",
+    "align": "sentence pairs, to give a sentence the vectors that the encoder alone gives its translation into {pivot}",
+    "ict": "articles, whose beginnings are to find what follows them",
+}
+"""How language modules learn, by objective (:mod:`xlrank.training.objectives`)."""
 LIMITS = {
     "language": (
         "It does not rank by itself: put a ranking module of the same base on top.",
@@ -43,6 +53,11 @@ LIMITS = {
     "ranking": (
         'It learnt what is relevant from the data above; other notions of relevance, such as "same story", do not carry over.',
         "In other languages it depends on the language module put below it in the place of the one it was trained on.",
+    ),
+    "late": (
+        "It learnt what is relevant from the data above; other notions of relevance do not carry over.",
+        "Vectors of both sides must come from the same module: documents encoded with another one have to be encoded anew.",
+        "In other languages it depends on the encoder's own vectors, and on the language module put below it on that side.",
     ),
     "head": ("It is needed to train language modules only, never to rank.",),
 }
@@ -73,7 +88,7 @@ def model_card(module: Module) -> str:
         _use(module),
         _section("Data", _data(training)),
         _section("Training", [*_losses(training), *_curve(training), *_settings(training), *_command(training)]),
-        _section("Limits", [f"- {line}" for line in (*LIMITS[module.role], *_base_limit(module))]),
+        _section("Limits", [f"- {line}" for line in (*LIMITS[_sort(module)], *_base_limit(module))]),
     ]
     return PATH.sub(r"\1", "\n\n".join(section for section in sections if section)) + "\n"
 
@@ -81,7 +96,7 @@ def model_card(module: Module) -> str:
 def _front_matter(module: Module, training: Mapping[str, Any]) -> str:
     """JSON strings and lists are YAML too, and need no rules of quoting."""
     licence = str(training.get("licence", ""))
-    known = next((name for start, name in LICENCES.items() if licence.lower().startswith(start)), "other")
+    known = _known_licence(training, licence)
     fields: dict[str, Any] = {"license": known}
     if known == "other":
         fields["license_name"] = _short(licence) or "see the sources"
@@ -92,6 +107,18 @@ def _front_matter(module: Module, training: Mapping[str, Any]) -> str:
         fields["base_model"] = module.base.name
     fields["tags"] = ["xlrank", "cross-lingual", f"{module.role}-module", module.kind]
     return "\n".join(["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()), "---"])
+
+
+def _known_licence(training: Mapping[str, Any], licence: str) -> str:
+    """The Hub's name for the licence; other, where it has none or files of several licences were learnt from."""
+    each = {str(file.get("licence", licence)) for file in _list(training.get("data")) if isinstance(file, dict)} or {licence}
+    names = {next((name for start, name in LICENCES.items() if one.lower().startswith(start)), "other") for one in each}
+    return names.pop() if len(names) == 1 else "other"
+
+
+def _sort(module: Module) -> str:
+    """The role, or late for ranking modules of late interaction."""
+    return "late" if module.interaction == "late" else module.role
 
 
 def _summary(module: Module) -> str:
@@ -105,7 +132,7 @@ def _summary(module: Module) -> str:
         ("weights", f"SHA-256 `{module.sha256}`"),
         *((str(key), _value(value)) for key, value in module.config.items()),
     ]
-    summary = SUMMARY[module.role].format(language=_language(module))
+    summary = SUMMARY[_sort(module)].format(language=_language(module), ways=_ways(module.training))
     return "\n".join([f"# {_cell(_name(module))}", "", summary, "", *_table(("", ""), rows)])
 
 
@@ -115,6 +142,8 @@ def _use(module: Module) -> str:
     name, base = json.dumps(_name(module), ensure_ascii=False), json.dumps(_last(module.base.name), ensure_ascii=False)
     below = '"language/en"' if module.role == "ranking" else name
     rank = name if module.role == "ranking" else '"ranking/en"'
+    if module.interaction == "late":
+        return _use_late(name, base)
     lines = [
         "import xlrank",
         "",
@@ -124,6 +153,20 @@ def _use(module: Module) -> str:
         'hits = ranker.rank("a question", ["a document", "another document"], top_k=2)',
     ]
     note = "The names stand for this folder and for a module of the same base."
+    return "\n".join(["## Use", "", note, "", "```python", *lines, "```"])
+
+
+def _use_late(name: str, base: str) -> str:
+    lines = [
+        "import xlrank",
+        "from xlrank import split",
+        "",
+        f"base, ranking = xlrank.Base({base}), xlrank.Module.load({name})",
+        'ky = xlrank.Module.load("language/ky")',
+        'ranker = base + split(query=ky, document="none") + ranking',
+        'hits = ranker.rank("a question in Kyrgyz", ["a document", "another document"], top_k=2)',
+    ]
+    note = "The names stand for this folder and for a language module of the same base; a side without one is plain (`none`)."
     return "\n".join(["## Use", "", note, "", "```python", *lines, "```"])
 
 
@@ -206,6 +249,14 @@ def _value(value: object) -> str:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _ways(training: Mapping[str, Any]) -> str:
+    """How a language module learnt; masked language modelling is what all learnt by before there were other objectives."""
+    objectives, pivot = _list(training.get("objectives")) or ["mlm"], str(training.get("pivot", ""))
+    name = LANGUAGES[pivot].name if pivot in LANGUAGES else "another language"
+    ways = " and from ".join(WAYS[objective].format(pivot=name) for objective in objectives if objective in WAYS)
+    return ways + (", with its vectors of plain text held near the encoder's own" if "hold" in objectives else "")
 
 
 def _language(module: Module) -> str:

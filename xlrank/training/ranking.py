@@ -1,16 +1,17 @@
-"""Ranking modules of every kind, on top of a frozen, active language module; monoBERT is full fine-tuning on nothing.
+"""Ranking modules of every kind: cross-encoders on top of a frozen, active language module, and late interaction.
 
-The paper's loss is pointwise binary cross-entropy over 20 million pairs; the listwise softmax over the documents of a query
-learns more from few of them and is what the shipped modules use.
+A cross-encoder encodes query and document together (the paper; monoBERT is full fine-tuning on nothing). The paper's loss is
+pointwise binary cross-entropy over 20 million pairs; the listwise softmax over the documents of a query learns more from few of
+them. Late interaction encodes each alone (:mod:`xlrank.training.late`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xlrank.bases import Base
 from xlrank.composition.encoder import ComposedEncoder
@@ -18,51 +19,22 @@ from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key
 from xlrank.modules import Module
 from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.head.late import LateHead, LateSettings
 from xlrank.modules.kinds.head.layers import PREFIX, RankingHead, relevance
+from xlrank.modules.module import LATE, Interaction
 from xlrank.ranking.pairs import PairEncoder
-from xlrank.training.data import Collator, TrainingData, open_data
+from xlrank.ranking.texts import TextEncoder
+from xlrank.training.data import Collator
+from xlrank.training.data.late_collate import LateCollator
+from xlrank.training.data.neighbours import forget
+from xlrank.training.late import LateModel, LateTraining
 from xlrank.training.learning import learn
-from xlrank.training.loop import Learner, Settings, train
-from xlrank.training.losses import LossName, check_data, needs, ranking_loss
+from xlrank.training.loop import Learner, Settings, is_main_process, train
+from xlrank.training.losses import LateLossName, LossName, ranking_loss
+from xlrank.training.ranking_data import RankingData, feed, record_of, shares_for
 from xlrank.training.recipes import Recipe, start
 
-HELDOUT_SHARE, HELDOUT_MOST = 0.05, 100
-"""Queries that are held out: this share of them, and no more than so many."""
-
-
-@dataclass(frozen=True)
-class RankingData:
-    """What a ranking module learns from.
-
-    Attributes:
-        source: JSON lines, a folder with MS MARCO, or ``irds:ID`` (:func:`xlrank.training.data.open_data`).
-        licence: recorded in the module.
-        language: of the texts.
-        heldout: queries held out, or their share; by default a twentieth, at most a hundred.
-        limit: training examples at most.
-        run: TREC run for the hard negatives of ``irds:ID``.
-    """
-
-    source: str | Path
-    licence: str = "see sources"
-    language: str = "en"
-    heldout: int | float | None = None
-    limit: int | None = None
-    run: Path | None = None
-
-    def opened(self, loss: LossName, seed: int) -> TrainingData:
-        """The data as a loss needs them.
-
-        Raises:
-            XlrankError: they are malformed, too few, or not what the loss needs.
-        """
-        wanted = needs(loss)
-        options: dict[str, Any] = {"seed": seed, "limit": self.limit, "targets": wanted.targets, "grouped": wanted.grouped}
-        data = open_data(self.source, heldout=self.heldout or HELDOUT_SHARE, run=self.run, whole=True, **options)
-        if self.heldout is None and len(data.heldout) > HELDOUT_MOST:
-            data = open_data(self.source, heldout=HELDOUT_MOST, run=self.run, whole=True, **options)
-        check_data(loss, data)
-        return data
+__all__ = ["LateTraining", "RankingData", "RankingModel", "train_ranking"]
 
 
 class RankingModel(Learner):
@@ -100,73 +72,139 @@ class RankingModel(Learner):
         return {"pairs": len(batch["labels"])}
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How query and document meet in training, and what the module says of it.
+
+    Attributes:
+        model: what learns.
+        head: the model's.
+        collate: makes its batches.
+        config: of the module, beside the recipe's.
+        record: of the module's training.
+        neighbours: examples with near queries that stand together in a batch.
+    """
+
+    model: Learner
+    head: nn.Module
+    collate: Callable[[list[Any]], dict[str, Tensor]]
+    config: dict[str, Any]
+    record: dict[str, Any]
+    neighbours: int = 0
+
+
 def train_ranking(
-    data: RankingData | str | Path,
+    data: RankingData | str | Path | Sequence[RankingData],
     *,
     base: Base,
     settings: Settings,
     recipe: Recipe | None = None,
     on: Module | Sequence[Module] = (),
-    loss: LossName = "listwise",
+    interaction: Interaction = "cross",
+    loss: LossName | LateLossName | None = None,
     pooling: str = "cls",
     max_length: int = 160,
+    late: LateSettings | None = None,
+    late_training: LateTraining | None = None,
     work: Path | None = None,
 ) -> Module:
-    """Train a ranking module with its relevance head.
+    """Train a ranking module with its head.
 
     Args:
-        data: what to learn from, or just its source.
+        data: what to learn from, or just its source; several, of which each batch holds one's examples.
         base: the encoder.
         settings: budget and optimiser; ``batch`` counts queries with their documents (pairs for ``bce``).
-        recipe: kind and settings; by default an adapter of reduction factor 16, the paper's.
-        on: the frozen language module below, that of the data's language; or several, the lowest first.
-        loss: one of :func:`xlrank.training.losses.ranking_loss`'s.
-        pooling: ``cls``, ``mean`` or ``match``, see :class:`~xlrank.modules.kinds.head.layers.RankingHead`.
-        max_length: word pieces a pair.
+        recipe: kind and settings; by default an adapter, for ``cross`` of the paper's reduction factor 16, for ``late`` of 8.
+        on: the frozen language module below, that of the data's language; or several, the lowest first. An adapter for ``late``
+            may learn on nothing.
+        interaction: ``cross`` or ``late``.
+        loss: for ``cross`` one of :func:`xlrank.training.losses.ranking_loss`'s, by default ``listwise``; for ``late``
+            ``contrastive`` (the default: every other document of the batch is a negative), or ``margin-mse`` or ``kl``, which
+            learn a teacher's scores of each query's own documents instead.
+        pooling: ``cls``, ``mean`` or ``match``, see :class:`~xlrank.modules.kinds.head.layers.RankingHead` (``cross``).
+        max_length: word pieces a pair (``cross``).
+        late: settings that the module will be used with (``late``).
+        late_training: lengths, weights and neighbours of its training (``late``).
         work: folder for checkpoints.
 
     Raises:
         XlrankError: the data are malformed or too few, or the recipe does not go with what lies below.
     """
-    recipe = recipe or AdapterConfig(reduction_factor=16)
-    wanted = data if isinstance(data, RankingData) else RankingData(data)
+    wanted = [data] if isinstance(data, RankingData) else [RankingData(data)] if isinstance(data, str | Path) else list(data)
     below = [on] if isinstance(on, Module) else list(on)
-    _check_below(recipe, below)
+    recipe = recipe or AdapterConfig(reduction_factor=8 if interaction == "late" else 16)
+    loss = loss or ("contrastive" if interaction == "late" else "listwise")
+    _check(interaction, recipe, below, loss, late_given=late is not None or late_training is not None)
     torch.manual_seed(settings.seed)
-    opened, encoder = wanted.opened(loss, settings.seed), PairEncoder(base, max_length)
+    training = late_training or LateTraining()
+    if interaction == "late":
+        training.check(settings.batch)
+    opened = [source.opened(loss, settings.seed) for source in wanted]
+    shares = shares_for(wanted, opened)
     trainee = start(recipe, base, below)
-    model = RankingModel(trainee.encoder, RankingHead(int(base.config.hidden_size), pooling), loss)
-    what = [type(recipe).__name__, asdict(recipe), [module.digest for module in below], repr(settings), loss, pooling, max_length]
-    key = content_key("ranking", opened.sources, wanted.limit, base.fingerprint, *what)
-    collate = Collator(encoder)
+    if interaction == "late":
+        way = _late(trainee.encoder, base, cast("LateLossName", loss), late or LateSettings(), training)
+    else:
+        way = _cross(trainee.encoder, base, cast("LossName", loss), pooling, max_length)
+    sources = [[found.sources, source.limit, share] for found, source, share in zip(opened, wanted, shares, strict=True)]
+    what = [type(recipe).__name__, asdict(recipe), [module.digest for module in below], repr(settings), way.config, way.record]
+    key = content_key("ranking", sources, base.fingerprint, *what)
+    folder = work or cache_folder() / "training" / key
+    fed = feed(opened, shares, settings, way.neighbours, base, folder)
 
-    def fit(learner: Learner, phase: Settings, folder: Path) -> dict[str, Any]:
-        return train(learner, opened.train, opened.heldout, collate, phase, folder, key=key)
+    def fit(learner: Learner, phase: Settings, place: Path) -> dict[str, Any]:
+        looped = replace(phase, batch=1) if fed.batched else phase
+        record = train(learner, fed.train, fed.heldout, way.collate, looped, place, key=key)
+        return record | {"settings": record["settings"] | {"batch": phase.batch}}
 
-    learnt = learn(recipe, trainee, model, base, fit, settings, work or cache_folder() / "training" / key)
+    learnt = learn(recipe, trainee, way.model, base, fit, settings, folder)
+    if is_main_process():
+        forget(fed.files)
+    languages = {source.language for source in wanted}
+    on_names = {"on": "+".join(module.name for module in below) or None}
     return learnt.module(
         base,
         name="ranking",
         role="ranking",
-        language=wanted.language,
-        tensors={PREFIX + name: value for name, value in model.head.state_dict().items()},
-        config={"pooling": pooling},
-        training=_record(wanted, opened, below, loss, max_length),
+        language=languages.pop() if len(languages) == 1 else None,
+        tensors={PREFIX + name: value for name, value in way.head.state_dict().items()},
+        config=way.config,
+        training={**record_of(wanted, opened, shares), **way.record, **on_names},
     )
 
 
-def _record(wanted: RankingData, opened: TrainingData, below: Sequence[Module], loss: str, max_length: int) -> dict[str, Any]:
-    """What the module says of its data."""
-    groups = len(opened.train) if hasattr(opened.train, "__len__") else None
-    return {
-        "data": opened.sources,
-        "licence": wanted.licence,
-        "groups": groups,
-        "group_size": opened.group_size,
-        "loss": loss,
-        "max_length": max_length,
-        "on": "+".join(module.name for module in below) or None,
-    }
+def _cross(encoder: ComposedEncoder, base: Base, loss: LossName, pooling: str, max_length: int) -> _Way:
+    head = RankingHead(int(base.config.hidden_size), pooling)
+    collate = Collator(PairEncoder(base, max_length))
+    record = {"loss": loss, "max_length": max_length}
+    return _Way(RankingModel(encoder, head, loss), head, collate, {"pooling": pooling}, record)
+
+
+def _late(encoder: ComposedEncoder, base: Base, loss: LateLossName, settings: LateSettings, training: LateTraining) -> _Way:
+    head = LateHead(int(base.config.hidden_size), settings.dim)
+    queries = TextEncoder(base, settings.query_prompt, training.query_length)
+    documents = TextEncoder(base, settings.document_prompt, training.document_length)
+    collate = LateCollator(queries, documents, scored=loss != "contrastive")
+    model = LateModel(encoder, head, settings, loss, training.pooled_loss)
+    record = {"loss": loss, **asdict(training)}
+    return _Way(model, head, collate, {LATE: settings.as_dict()}, record, training.neighbours)
+
+
+def _check(interaction: str, recipe: Recipe, below: Sequence[Module], loss: str, *, late_given: bool) -> None:
+    """Refuse what does not go with the interaction.
+
+    Raises:
+        XlrankError: the interaction is unknown, or the loss or other arguments belong to the other one.
+    """
+    if interaction not in get_args(Interaction):
+        raise XlrankError(f"train ranking: interaction {interaction!r}; expected {' or '.join(get_args(Interaction))}")
+    losses = get_args(LateLossName if interaction == "late" else LossName)
+    if loss not in losses:
+        raise XlrankError(f"train ranking: unknown loss {loss!r} of {interaction} interaction; expected {', '.join(losses)}")
+    if interaction == "cross":
+        if late_given:
+            raise XlrankError("train ranking: settings of late interaction with a cross-encoder; expected interaction='late'")
+        _check_below(recipe, below)
 
 
 def _check_below(recipe: Recipe, below: Sequence[Module]) -> None:

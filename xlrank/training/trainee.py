@@ -3,6 +3,7 @@
 Whatever lies below (the English language module under a ranking module) is active and frozen.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -140,8 +141,20 @@ class FullTrainee(Trainee):
 
 
 def beneath(base: Base, below: Sequence[Module]) -> ComposedEncoder:
-    """An encoder with frozen modules in it."""
-    return compose(base, Stack(tuple(Leaf(module.name, module) for module in below)))
+    """An encoder with frozen modules in it, in which others learn."""
+    encoder = compose(base, Stack(tuple(Leaf(module.name, module) for module in below)))
+    if not torch.cuda.is_available():
+        _attend_plainly(encoder)
+    return encoder
+
+
+def _attend_plainly(encoder: ComposedEncoder) -> None:
+    """Let attention be plain matrix products and a softmax: on a CPU the fused kernel makes steps half as long again."""
+    config = copy.copy(encoder.encoder.config)  # the base's own stays as it is
+    config._attn_implementation = "eager"
+    for module in encoder.encoder.modules():
+        if hasattr(module, "config"):
+            module.config = config
 
 
 def alone(item: Any) -> Slots[Any]:  # noqa: ANN401 - whatever a stage holds

@@ -276,7 +276,7 @@ def test_ours_may_be_copied_but_not_renamed(converted: Path, base: Base, tmp_pat
 
 
 def test_shipped_modules_can_be_exported(tmp_path: Path) -> None:
-    convert("language/ky", tmp_path / "out", base="xlrank/e5-small", to="adapterhub")
+    convert("mlm/ky", tmp_path / "out", base="xlrank/e5-small", to="adapterhub")
     assert (tmp_path / "out/adapter.safetensors").is_file()
 
 

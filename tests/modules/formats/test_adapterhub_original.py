@@ -12,11 +12,12 @@ from torch import Tensor
 from xlrank.bases import Base
 from xlrank.composition import Composition, as_composition, split
 from xlrank.composition.compose import compose
-from xlrank.composition.model import RelevanceModel
 from xlrank.modules import Module
 from xlrank.modules.formats.adapterhub import read
 from xlrank.modules.formats.adapterhub_writer import write
 from xlrank.modules.module import Role
+from xlrank.ranking.cross import CrossEncoder
+from xlrank.ranking.pairs import Batch
 
 from .originals import needs_originals, run_original
 
@@ -143,7 +144,7 @@ def outputs(base: Base, composition: Composition) -> dict[str, Tensor]:
     if not any("head.out.weight" in leaf.loaded().tensors for leaf in composition.leaves()):
         with torch.inference_mode():
             return {"hidden": compose(base, composition, reference=True)(*batch)}
-    found = RelevanceModel(base, composition, reference=True)(*batch)
+    found = CrossEncoder(base, reference=True).outputs(Batch(*batch), composition)
     return {"hidden": found.last_hidden_state, "logits": found.logits}
 
 

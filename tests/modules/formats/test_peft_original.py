@@ -11,11 +11,13 @@ from torch import Tensor
 
 from xlrank.bases import Base
 from xlrank.composition import as_composition, average, subtract
-from xlrank.composition.model import Output, PredictionModel, RelevanceModel
+from xlrank.composition.model import PredictionModel
 from xlrank.composition.plan import plan
 from xlrank.modules import Module
 from xlrank.modules.formats.peft import read, write
 from xlrank.modules.module import Role
+from xlrank.ranking.cross import CrossEncoder
+from xlrank.ranking.pairs import Batch
 
 from .originals import needs_originals, run_original
 
@@ -135,9 +137,10 @@ def original(step: str, root: Path, bases: dict[str, str]) -> None:
 def logits_of(base: Base, module: Module) -> Tensor:
     """What xlrank computes with a module on its base."""
     ids, types = torch.tensor(IDS), torch.tensor(TYPES)
-    make = PredictionModel if module.role == "language" else RelevanceModel
-    output: Output = make(base, as_composition(module))(ids, (ids != 1).long(), types % base.config.type_vocab_size, ids * 0)
-    return output.logits
+    inputs = (ids, (ids != 1).long(), types % base.config.type_vocab_size, ids * 0)
+    if module.role == "language":
+        return PredictionModel(base, as_composition(module))(*inputs).logits  # type: ignore[no-any-return]
+    return CrossEncoder(base).outputs(Batch(*inputs), as_composition(module)).logits
 
 
 def with_first_layer(module: Module) -> Module:

@@ -44,6 +44,14 @@ def test_pairs_of_a_query_that_follow_each_other_make_a_group(tmp_path: Path) ->
     assert [len(e.documents) for e in read_examples(path, grouped=False)] == [1, 1, 3, 1, 1]
 
 
+def test_a_positive_may_stand_alone_where_the_caller_says_so(tmp_path: Path) -> None:
+    rows = [GROUP, {"query": "r", "positive": "p"}, {"query": "r", "positive": "o"}, {**GROUP, "query": "s", "negatives": []}]
+    found = list(read_examples(lines(tmp_path / "a.jsonl", rows), alone=True))
+    assert found[1:] == [Example("r", ("p", "o"), (1, 1)), Example("s", ("p",), (1,))]
+    with pytest.raises(XlrankError, match="line 2: expected an object .*; a positive without negatives serves late interaction"):
+        list(read_examples(tmp_path / "a.jsonl"))
+
+
 def test_scores_of_a_teacher(tmp_path: Path) -> None:
     rows = [{**GROUP, "scores": [3, -1.5, 0]}, {**TRIPLE, "scores": [1, 2]}, {"query": "q", "passage": "d", "score": 0.25}]
     path = lines(tmp_path / "a.jsonl", rows)

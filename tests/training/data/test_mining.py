@@ -129,7 +129,7 @@ def test_a_malformed_question_is_named(tiny_base: Base, questions: Path, paragra
     ("options", "problem"),
     [
         ({"negatives": 2, "hard": 3}, "3 hard of 2 negatives"),
-        ({"negatives": 0, "hard": 0}, "0 hard of 0 negatives"),
+        ({"negatives": -1, "hard": -1}, "-1 hard of -1 negatives"),
         ({"ranks": (0, 31)}, "ranks 0 to 31"),
         ({"ranks": (5, 7)}, "ranks 5 to 7 are too few for 3 hard negatives"),
         ({"ranks": (2, 37)}, "40 paragraphs; mining 4 negatives needs 41 or more"),

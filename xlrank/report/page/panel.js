@@ -117,10 +117,15 @@ function topicElement(row, piece, topic, theirs, widest) {
 
 function movesElement(row, piece, place) {
   const flat = piece.moves[row.number][place], [relevant, lost] = piece.lost[row.number][place];
+  const met = piece.matches && piece.matches[row.number] ? piece.matches[row.number][place] : 0;
+  const [pieces, ...found] = met || [[]];
+  const all = found.flatMap(([, , cosines]) => cosines);  // one scale for a topic, so that its documents can be compared
+  const scale = all.reduce(([low, high], cosine) => [Math.min(low, cosine), Math.max(high, cosine)], [Infinity, -Infinity]);
   const rows = [];
   for (let start = 0; start < flat.length; start += 4) {
     const [document, rank, before, grade] = flat.slice(start, start + 4);
-    rows.push(moveRow(row, piece.documents[document], rank, before, grade));
+    const mine = found.find(([number]) => number === document);
+    rows.push(moveRow(row, piece.documents[document], rank, before, grade, mine ? metElement(row, pieces, mine, scale) : []));
   }
   const heads = [["Rank", "number narrow"], ...(row.candidates ? [["before", "number narrow"], ["moved", "number narrow"]] : []), ["relevance", "narrow"], ["Document", ""]];
   const table = el("table", { class: "list" }, el("thead", {}, el("tr", {}, heads.map(([name, kind]) => el("th", { scope: "col", class: kind }, name)))), el("tbody", {}, rows));
@@ -129,7 +134,7 @@ function movesElement(row, piece, place) {
   return el("div", { class: "moves" }, table, el("p", { class: "soft" }, told, " ", which));
 }
 
-function moveRow(row, [id, words], rank, before, grade) {
+function moveRow(row, [id, words], rank, before, grade, met) {
   const cells = [el("td", { class: "number" }, String(rank))];
   if (row.candidates) {
     const up = before - rank;
@@ -139,8 +144,28 @@ function moveRow(row, [id, words], rank, before, grade) {
   }
   const judged = grade === null ? el("span", { class: "soft" }, "not judged") : grade > 0 ? el("span", { class: "relevant" }, `relevant${grade > 1 ? ` (${grade})` : ""}`) : "not relevant";
   cells.push(el("td", { class: "narrow" }, judged));
-  cells.push(el("td", { class: "doc" }, el("code", { dir: "ltr" }, id), words ? text(words, row.pair.documents) : []));
+  cells.push(el("td", { class: "doc" }, el("code", { dir: "ltr" }, id), words ? text(words, row.pair.documents) : [], met));
   return el("tr", {}, cells);
+}
+
+// Which word pieces met: the strongest and the weakest at once, all of them in the query's order when it is opened.
+function metElement(row, pieces, [, nearest, cosines], scale) {
+  const chip = place => metChip(row, pieces[place], nearest[place], cosines[place], scale);
+  const order = cosines.map((_, place) => place).sort((a, b) => cosines[b] - cosines[a] || a - b);
+  const ends = order.length > 1 ? [chip(order[0]), el("span", { class: "soft" }, "weakest"), chip(order[order.length - 1])] : [chip(order[0])];
+  const count = `${order.length} word piece${order.length === 1 ? "" : "s"} met: strongest`;
+  const details = el("details", { class: "met" }, el("summary", {}, el("span", { class: "soft" }, count), ends));
+  details.addEventListener("toggle", () => {
+    if (details.open && details.children.length === 1) details.append(el("div", { class: "chips" }, cosines.map((_, place) => chip(place))));
+  });
+  return details;
+}
+
+function metChip(row, query, document, cosine, [low, high]) {
+  const heat = high > low ? (cosine - low) / (high - low) : 1;
+  const shown = (cosine / 1000).toFixed(2).replace(/^(-?)0/, "$1");
+  return el("span", { class: "chip", dir: "ltr", style: `--c: ${heat.toFixed(2)}`, title: `cosine ${fixed(cosine)}` },
+    el("bdi", { lang: row.pair.query }, query), " → ", el("bdi", { lang: row.pair.documents }, document), " ", el("b", {}, shown));
 }
 
 function provenance(row) {

@@ -9,18 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.bases import Base, LastStates
+from xlrank.bases.prompts import DOCUMENT_PROMPT, QUERY_PROMPT, Side
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, ResolvedPrecision, resolve_precision
 from xlrank.text import clean
 
 Progress = Callable[[int, int], None]
-Side = Literal["query", "document"]
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
 Vectors = NDArray[np.float32]
 """One vector a text, [texts, dimensions]; of unit length where the similarity is the cosine."""
-
-QUERY_PREFIX, DOCUMENT_PREFIX = "query: ", "passage: "
-"""What the E5 models were trained with (Wang et al. 2024, multilingual E5)."""
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
 """Word pieces computed at a time, padding included."""
@@ -64,8 +61,8 @@ class MeanPooledEncoder:
     """
 
     base: Base
-    query_prefix: str = QUERY_PREFIX
-    document_prefix: str = DOCUMENT_PREFIX
+    query_prefix: str = QUERY_PROMPT
+    document_prefix: str = DOCUMENT_PROMPT
     max_length: int = 256
     precision: Precision = "auto"
 

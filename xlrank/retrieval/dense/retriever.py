@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from xlrank.bases import Base
+from xlrank.bases.prompts import Side
 from xlrank.collections.documents import texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import build_once, content_key
 from xlrank.precision import Precision
-from xlrank.retrieval.dense.encoders import BiEncoder, MeanPooledEncoder, Progress, Side, Vectors
+from xlrank.retrieval.dense.encoders import BiEncoder, MeanPooledEncoder, Progress, Vectors
 from xlrank.retrieval.dense.search import nearest
 from xlrank.retrieval.dense.store import FORMAT, Storage, VectorIndex, build, open_index
 from xlrank.retrieval.rocchio import Rocchio

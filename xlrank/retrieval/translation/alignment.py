@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrank.collections.lines import text_lines
+from xlrank.collections.parallel import EXPECTED, read_pairs
 from xlrank.errors import XlrankError
 from xlrank.retrieval.analysis import words
 
-EXPECTED = "lines of source text TAB target text"
 NULL = ""
 """The word that target words without a counterpart come from."""
 ITERATIONS = 5
@@ -39,14 +38,7 @@ def read_parallel(path: Path) -> list[tuple[list[str], list[str]]]:
     Raises:
         XlrankError: the file is missing or malformed, or no line has words on both sides.
     """
-    pairs = []
-    for number, line in text_lines(path, EXPECTED):
-        if number == 1 and line.startswith("# "):
-            continue
-        fields = line.split("\t")
-        if len(fields) != 2:
-            raise XlrankError(f"{path}, line {number}: {len(fields)} columns; expected source text TAB target text")
-        pairs.append((words(fields[0]), words(fields[1])))
+    pairs = [(words(pair.text), words(pair.translation)) for pair in read_pairs(path)]
     pairs = [(source, target) for source, target in pairs if source and target]
     if not pairs:
         raise XlrankError(f"{path}: holds no pair of texts with words; expected {EXPECTED}")

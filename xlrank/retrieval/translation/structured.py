@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.bases import Base
+from xlrank.bases.prompts import QUERY_PROMPT
 from xlrank.collections.records import Document, Topic
 from xlrank.errors import XlrankError
 from xlrank.files import file_record
-from xlrank.retrieval.dense.encoders import QUERY_PREFIX
 from xlrank.retrieval.translation import alignment
 from xlrank.retrieval.translation import vocabulary as vocabularies
 from xlrank.retrieval.translation.alignment import Alignment
@@ -152,7 +152,7 @@ class Psq:
         if not texts:
             return
         known = self.vocabulary(documents, base, progress)
-        asked = list(words_in_context(base, [QUERY_PREFIX + text for text in texts.values()], len(QUERY_PREFIX)))
+        asked = list(words_in_context(base, [QUERY_PROMPT + text for text in texts.values()], len(QUERY_PROMPT)))
         aligned = alignment.align(alignment.read_parallel(self.parallel)) if self.parallel and asked else None
         for number, found in enumerate(self._similarities(asked, len(texts), known)):
             forms = [word.form for word in asked if word.text == number]

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.bases import Base
+from xlrank.bases.prompts import DOCUMENT_PROMPT
 from xlrank.collections.documents import drawn, texts_digest
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, replacing
 from xlrank.precision import resolve_precision
-from xlrank.retrieval.dense.encoders import DOCUMENT_PREFIX
 from xlrank.retrieval.translation.contexts import Word, words_in_context
 from xlrank.retrieval.translation.names import Spellings
 from xlrank.retrieval.translation.translator import Progress
@@ -74,8 +74,8 @@ def read_vocabulary(
     key = content_key(FORMAT, texts_digest(documents), base.fingerprint, resolve_precision("auto"), sample, seed)
     path = cache_folder() / "indexes" / f"psq-{key}.npz"
     if not path.is_file():
-        texts = [DOCUMENT_PREFIX + document.full_text for document in drawn(documents, sample, seed)]
-        words, means = _means(words_in_context(base, texts, len(DOCUMENT_PREFIX), progress))
+        texts = [DOCUMENT_PROMPT + document.full_text for document in drawn(documents, sample, seed)]
+        words, means = _means(words_in_context(base, texts, len(DOCUMENT_PROMPT), progress))
         if not words:
             raise XlrankError("structured queries: the documents hold no words to ask with")
         centre: NDArray[np.float32] = means.mean(axis=0)

@@ -1,6 +1,7 @@
 """Training data of ranking modules: read, looked up, split, batched, mined and scored by a teacher."""
 
 from xlrank.training.data.collate import Collator
+from xlrank.training.data.headlines import headline_pairs
 from xlrank.training.data.jsonl import read_examples, read_groups
 from xlrank.training.data.mining import mine
 from xlrank.training.data.opening import TrainingData, open_data
@@ -13,6 +14,7 @@ __all__ = [
     "Targets",
     "TrainingData",
     "group_rows",
+    "headline_pairs",
     "mine",
     "open_data",
     "read_examples",

@@ -15,6 +15,7 @@ STREAMED_BYTES = 128 * 2**20
 """Files larger than this are streamed instead of held in memory, and packed ones from an eighth of it."""
 
 EXPECTED = 'an object with "query" and "positive" with "negatives" or "negative", or with "document" and "label"'
+ALONE = "a positive without negatives serves late interaction with the contrastive loss only"
 
 
 class JsonLines(Source):
@@ -22,14 +23,14 @@ class JsonLines(Source):
 
     shuffled = False
 
-    def __init__(self, path: Path, *, targets: Targets, grouped: bool) -> None:
-        self.path, self.name, self.targets, self.grouped = path, str(path), targets, grouped
+    def __init__(self, path: Path, *, targets: Targets, grouped: bool, alone: bool = False) -> None:
+        self.path, self.name, self.targets, self.grouped, self.alone = path, str(path), targets, grouped, alone
         self._record = [file_record(path)]
         self.streams = path.stat().st_size > STREAMED_BYTES // (8 if path.suffix in (".gz", ".xz") else 1)
 
     def walk(self, skip: frozenset[str] = frozenset()) -> Iterator[Entry]:
         """See :class:`~xlrank.training.data.records.Source`."""
-        for example in read_examples(self.path, targets=self.targets, grouped=self.grouped):
+        for example in read_examples(self.path, targets=self.targets, grouped=self.grouped, alone=self.alone):
             if query_key(example.query) not in skip:
                 yield example
 
@@ -57,25 +58,27 @@ def read_groups(path: Path) -> list[Example]:
     return groups
 
 
-def read_examples(path: Path, *, targets: Targets = "labels", grouped: bool = True) -> Iterator[Example]:
+def read_examples(path: Path, *, targets: Targets = "labels", grouped: bool = True, alone: bool = False) -> Iterator[Example]:
     """Examples from JSON lines (``.gz`` and ``.xz`` too), one line at a time.
 
     * groups ``{"query", "positive", "negatives": [...]}`` and triples ``{"query", "positive", "negative"}``, with
       ``"scores": [...]`` of the positive and the negatives where a teacher gave them;
     * pairs ``{"query", "document", "label"}``, or ``"passage"`` for ``"document"`` as in the paper's files
-      (``{"qid", "query", "pid", "passage", "label"}``); a teacher's score is ``"score"``.
+      (``{"qid", "query", "pid", "passage", "label"}``); a teacher's score is ``"score"``;
+    * where ``alone`` allows it, ``{"query", "positive"}``: its negatives are the other documents of a batch.
 
     Args:
         path: the file.
         targets: ``labels``, or ``scores``, which every line must then have.
         grouped: whether pairs that follow each other with the same query make one example.
+        alone: whether a positive may stand without negatives.
 
     Raises:
         XlrankError: the file is missing, empty, damaged or not UTF-8; a line is not JSON or lacks a key, a text is empty,
             a label is neither 0 nor 1, scores are missing, not finite or of the wrong count (file and line named).
     """
     pending: list[Example] = []
-    for _, example in _numbered(path, targets):
+    for _, example in _numbered(path, targets, alone=alone):
         single = grouped and len(example.documents) == 1
         if pending and not (single and example.query == pending[0].query):
             yield _joined(pending)
@@ -88,7 +91,7 @@ def read_examples(path: Path, *, targets: Targets = "labels", grouped: bool = Tr
         yield _joined(pending)
 
 
-def parse_example(fields: Any, place: str, targets: Targets) -> Example:  # noqa: ANN401 - any JSON value
+def parse_example(fields: Any, place: str, targets: Targets, *, alone: bool = False) -> Example:  # noqa: ANN401 - any JSON value
     """An example from one JSON value.
 
     Raises:
@@ -97,9 +100,13 @@ def parse_example(fields: Any, place: str, targets: Targets) -> Example:  # noqa
     if not isinstance(fields, dict) or "query" not in fields:
         raise XlrankError(f"{place}: expected {EXPECTED}")
     if "positive" in fields and isinstance(fields.get("negatives"), list):
-        return _group(fields, [fields["positive"], *fields["negatives"]], place, targets)
+        return _group(fields, [fields["positive"], *fields["negatives"]], place, targets, alone=alone)
     if "positive" in fields and "negative" in fields:
         return _group(fields, [fields["positive"], fields["negative"]], place, targets)
+    if "positive" in fields and "negatives" not in fields and targets == "labels":
+        if not alone:
+            raise XlrankError(f"{place}: expected {EXPECTED}; {ALONE}")
+        return _group(fields, [fields["positive"]], place, targets, alone=True)
     document = "document" if "document" in fields else "passage"
     if document not in fields or ("label" if targets == "labels" else "score") not in fields:
         raise XlrankError(f"{place}: expected {EXPECTED if targets == 'labels' else _SCORED}")
@@ -110,7 +117,7 @@ def parse_example(fields: Any, place: str, targets: Targets) -> Example:  # noqa
 _SCORED = 'a teacher\'s scores: "scores" of a group\'s positive and negatives, or "score" of a document'
 
 
-def _numbered(path: Path, targets: Targets) -> Iterator[tuple[int, Example]]:
+def _numbered(path: Path, targets: Targets, *, alone: bool = False) -> Iterator[tuple[int, Example]]:
     number = 0
     for number, line in text_lines(path, "JSON lines of queries and documents"):
         place = f"{path}, line {number}"
@@ -118,15 +125,15 @@ def _numbered(path: Path, targets: Targets) -> Iterator[tuple[int, Example]]:
             fields = json.loads(line)
         except (ValueError, RecursionError) as error:  # also numbers of too many digits, and brackets nested too deeply
             raise XlrankError(f"{place}: not JSON ({getattr(error, 'msg', error)}); expected {EXPECTED}") from None
-        yield number, parse_example(fields, place, targets)
+        yield number, parse_example(fields, place, targets, alone=alone)
     if not number:
         raise XlrankError(f"{path}: holds no training examples")
 
 
-def _group(fields: dict[str, Any], documents: list[Any], place: str, targets: Targets) -> Example:
+def _group(fields: dict[str, Any], documents: list[Any], place: str, targets: Targets, *, alone: bool = False) -> Example:
     query = checked_text(fields["query"], place)
     texts = tuple(checked_text(document, place) for document in documents)
-    if len(texts) < 2:
+    if len(texts) < 2 and not alone:
         raise XlrankError(f"{place}: a text is missing or empty; each group needs a query, a positive and a negative")
     if targets == "labels":
         return Example(query, texts, (1.0, *[0.0] * (len(texts) - 1)))

@@ -53,14 +53,14 @@ class Negatives:
         Raises:
             XlrankError: they cannot.
         """
-        if not 0 <= self.hard <= self.count or self.count < 1:
+        if not 0 <= self.hard <= self.count:
             raise XlrankError(
-                f"train pairs: {self.hard} hard of {self.count} negatives; expected at least one negative, and no more hard ones"
+                f"train pairs: {self.hard} hard of {self.count} negatives; expected none or more, and no more hard ones"
             )
         first, last = self.ranks
         if first < 1 or last - first < self.hard:
             raise XlrankError(f"train pairs: ranks {first} to {last} are too few for {self.hard} hard negatives and the answer")
-        if paragraphs < last + self.count:
+        if self.count and paragraphs < last + self.count:
             raise XlrankError(f"{path}: {paragraphs} paragraphs; mining {self.count} negatives needs {last + self.count} or more")
 
     def draw(self, near: Sequence[int], answer: int, paragraphs: int, rng: random.Random) -> list[int]:
@@ -97,7 +97,7 @@ def mine(
         paragraphs: JSON lines ``{"doc_id", "text"}``.
         base: bi-encoder that finds the hard negatives (``dense`` only).
         method: ``dense``, or ``bm25`` by Lucene.
-        negatives: negatives a group.
+        negatives: negatives a group; 0 makes pairs ``{"query", "positive"}``, which late interaction can learn from.
         hard: how many of them are hard; where BM25 finds too few, random ones take their place.
         ranks: hard ones are drawn from the first ``ranks[1]`` paragraphs found, less the answering one and the first
             ``ranks[0] - 1`` others: the very nearest may answer the question as well.
@@ -116,10 +116,13 @@ def mine(
     documents = list(read_documents(paragraphs))
     wanted = Negatives(negatives, hard, ranks)
     wanted.check(len(documents), paragraphs)
-    if method == "dense" and base is None:
+    if method == "dense" and base is None and negatives:
         raise XlrankError("train pairs: dense negatives need a base that finds them")
     rng = random.Random(seed)
     asked = _asked(questions, documents, limit, sentence_share, rng)
+    if not negatives:
+        yield from ({"query": query, "positive": positive} for query, _, positive in asked)
+        return
     queries = [query for query, _, _ in asked]
     if method == "dense" and base is not None:
         ranking = _dense(queries, documents, base, ranks[1], progress)

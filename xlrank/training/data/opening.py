@@ -62,6 +62,7 @@ def open_data(
     limit: int | None = None,
     targets: Targets = "labels",
     grouped: bool = True,
+    alone: bool = False,
     negatives: int = 4,
     run: Path | None = None,
     whole: bool = False,
@@ -79,6 +80,7 @@ def open_data(
         limit: training examples at most.
         targets: ``labels``, or ``scores`` of a teacher, which the data must then have.
         grouped: whether labelled pairs and triples make groups; False for pairs one by one, as the paper trains.
+        alone: whether positives may stand without negatives, as of :func:`~xlrank.training.data.jsonl.read_examples`.
         negatives: negatives of a group made from judgements (``irds:``).
         run: TREC run for hard negatives of such groups.
         whole: as of :class:`~xlrank.training.data.datasets.Streamed`.
@@ -87,7 +89,7 @@ def open_data(
         XlrankError: there is no such data, it is malformed or too little, or an argument is out of range.
     """
     check_range(heldout, limit)
-    opened = _source(source, targets=targets, grouped=grouped, negatives=negatives, run=run, seed=seed)
+    opened = _source(source, targets=targets, grouped=grouped, alone=alone, negatives=negatives, run=run, seed=seed)
     published = opened.published_heldout(heldout if isinstance(heldout, int) else None)
     scanned = list(islice(opened.walk(), SCANNED if opened.streams else None))
     count = heldout if isinstance(heldout, int) else max(1, round(heldout * len({opened.key(entry) for entry in scanned})))
@@ -118,14 +120,18 @@ def check_range(heldout: int | float, limit: int | None) -> None:
         raise XlrankError(f"limit {limit}: expected at least one training example")
 
 
-def _source(source: str | Path, *, targets: Targets, grouped: bool, negatives: int, run: Path | None, seed: int) -> Source:
+def _source(
+    source: str | Path, *, targets: Targets, grouped: bool, alone: bool, negatives: int, run: Path | None, seed: int
+) -> Source:
     name = str(source)
     published = name.startswith(PREFIX) or Path(source).is_dir()
     if published and targets == "scores":
         raise XlrankError(f"{name}: holds no teacher's scores; score groups first, or choose a loss that learns from labels")
     if name.startswith(PREFIX):
         return IrDataset(name.removeprefix(PREFIX), grouped=grouped, negatives=negatives, run=run, seed=seed)
-    return MsMarco(Path(source), grouped=grouped) if published else JsonLines(Path(source), targets=targets, grouped=grouped)
+    if published:
+        return MsMarco(Path(source), grouped=grouped)
+    return JsonLines(Path(source), targets=targets, grouped=grouped, alone=alone)
 
 
 def _chosen(entries: Iterable[Entry], source: Source, count: int, seed: int) -> list[Entry]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from transformers.activations import ACT2FN
 
 from xlrank.errors import XlrankError
-from xlrank.modules.module import Module
+from xlrank.modules.module import LATE, Module
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class AdapterConfig:
         Raises:
             XlrankError: the configuration has a key that this version does not know.
         """
-        values = {key: value for key, value in module.config.items() if key != "pooling"}
+        values = {key: value for key, value in module.config.items() if key not in ("pooling", LATE)}
         unknown = sorted(set(values) - set(cls.__dataclass_fields__))
         if unknown:
             raise XlrankError(f"module {module.name!r}: unknown adapter setting {unknown[0]!r}; made by a newer xlrank?")
