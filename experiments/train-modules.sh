@@ -27,6 +27,7 @@ declare -A articles=(
   [sw]=$data/headlines/masakhanews.sw.jsonl.xz
 )
 for lang in ug so ky sw tr de it fi ru fa zh; do
+  case $lang in ky | ug | so | sw | tr) steps=240 ;; *) steps=160 ;; esac # the base knows the others well
   if [ -n "${articles[$lang]:-}" ]; then
     learns=(--objective align+ict+hold --documents "${articles[$lang]}")
   else
@@ -38,7 +39,7 @@ for lang in ug so ky sw tr de it fi ru fa zh; do
     grep -qxF "${weight%=*}" <<<"$sources" && learns+=(--weight "$weight")
   done
   train "language/$lang" language --lang "$lang" "${learns[@]}" --parallel "$pairs" \
-    --save-every 120 --half --licence "$licence"
+    --steps $steps --save-every 80 --half --licence "$licence"
 done
 
 # 2. The ranking adapter for late interaction (reduction factor 8), in English alone: half headlines with a later passage of their article,

@@ -40,20 +40,14 @@ class Late(FirstStage):
 
     def identity(self, search: Search) -> Any:  # noqa: ANN401
         """See :class:`FirstStage`."""
-        composition, engine = (
-            composed_apart(search, self.expression, str(self)),
-            _engine(search.base, resolve_precision(), self.storage),
-        )
+        composition, engine = self._at_work(search)
         sides = [identity_of(side_of(composition, "query")), identity_of(side_of(composition, "document"))]
         asked = [engine.settings(composition).as_dict(), engine.precision, engine.storage, search.queries(search.originals)]
         return ["late", search.base.fingerprint, sides, asked, search.documents.digest, search.depth]
 
     def run(self, search: Search) -> Run:
         """See :class:`FirstStage`; documents without content are never found."""
-        composition, engine = (
-            composed_apart(search, self.expression, str(self)),
-            _engine(search.base, resolve_precision(), self.storage),
-        )
+        composition, engine = self._at_work(search)
         queries = search.queries(search.originals)
         told = search.progress(f"{search.document_language} token vectors of documents")
         metadata = {"method": {"name": "late", "composition": str(composition), "depth": search.depth}}
@@ -69,14 +63,15 @@ class Late(FirstStage):
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
-        composition, engine = (
-            composed_apart(search, self.expression, str(self)),
-            _engine(search.base, resolve_precision(), self.storage),
-        )
+        composition, engine = self._at_work(search)
         store, documents = engine.store(search.documents, composition), search.documents
         told = search.progress(f"{search.document_language} token vectors of documents")
         engine.fill(store, documents.ids, documents, composition, told)
         return [store.folder]
+
+    def _at_work(self, search: Search) -> "tuple[Composition, LateInteraction]":
+        """The composition for a search, and what encodes and compares."""
+        return composed_apart(search, self.expression, str(self)), _engine(search.base, resolve_precision(), self.storage)
 
 
 def composed_apart(search: Search, expression: str, stage: str) -> Composition:

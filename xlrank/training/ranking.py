@@ -31,7 +31,8 @@ from xlrank.training.late import LateModel, LateTraining
 from xlrank.training.learning import learn
 from xlrank.training.loop import Learner, Settings, is_main_process, train
 from xlrank.training.losses import LateLossName, LossName, ranking_loss
-from xlrank.training.ranking_data import RankingData, feed, record_of, shares_for
+from xlrank.training.lottery import Fit
+from xlrank.training.ranking_data import Feed, RankingData, feed, record_of, shares_for
 from xlrank.training.recipes import Recipe, start
 
 __all__ = ["LateTraining", "RankingData", "RankingModel", "train_ranking"]
@@ -140,28 +141,21 @@ def train_ranking(
     if interaction == "late":
         training.check(settings.batch)
     opened = [source.opened(loss, settings.seed) for source in wanted]
-    shares = shares_for(wanted, opened)
     trainee = start(recipe, base, below)
     if interaction == "late":
         way = _late(trainee.encoder, base, cast("LateLossName", loss), late or LateSettings(), training)
     else:
         way = _cross(trainee.encoder, base, cast("LossName", loss), pooling, max_length)
+    shares = shares_for(wanted, opened)
     sources = [[found.sources, source.limit, share] for found, source, share in zip(opened, wanted, shares, strict=True)]
     what = [type(recipe).__name__, asdict(recipe), [module.digest for module in below], repr(settings), way.config, way.record]
     key = content_key("ranking", sources, base.fingerprint, *what)
     folder = work or cache_folder() / "training" / key
     fed = feed(opened, shares, settings, way.neighbours, base, folder)
-
-    def fit(learner: Learner, phase: Settings, place: Path) -> dict[str, Any]:
-        looped = replace(phase, batch=1) if fed.batched else phase
-        record = train(learner, fed.train, fed.heldout, way.collate, looped, place, key=key)
-        return record | {"settings": record["settings"] | {"batch": phase.batch}}
-
-    learnt = learn(recipe, trainee, way.model, base, fit, settings, folder)
+    learnt = learn(recipe, trainee, way.model, base, _fitting(fed, way, key), settings, folder)
     if is_main_process():
         forget(fed.files)
     languages = {source.language for source in wanted}
-    on_names = {"on": "+".join(module.name for module in below) or None}
     return learnt.module(
         base,
         name="ranking",
@@ -169,8 +163,19 @@ def train_ranking(
         language=languages.pop() if len(languages) == 1 else None,
         tensors={PREFIX + name: value for name, value in way.head.state_dict().items()},
         config=way.config,
-        training={**record_of(wanted, opened, shares), **way.record, **on_names},
+        training=record_of(wanted, opened, shares) | way.record | {"on": "+".join(module.name for module in below) or None},
     )
+
+
+def _fitting(fed: Feed, way: _Way, key: str) -> Fit:
+    """Training on what is fed, as a function of what learns."""
+
+    def fit(learner: Learner, phase: Settings, place: Path) -> dict[str, Any]:
+        looped = replace(phase, batch=1) if fed.batched else phase
+        record = train(learner, fed.train, fed.heldout, way.collate, looped, place, key=key)
+        return record | {"settings": record["settings"] | {"batch": phase.batch}}
+
+    return fit
 
 
 def _cross(encoder: ComposedEncoder, base: Base, loss: LossName, pooling: str, max_length: int) -> _Way:
@@ -211,5 +216,5 @@ def _check_below(recipe: Recipe, below: Sequence[Module]) -> None:
     """Refuse an adapter on nothing: composed on a language module later, it would see states that it never saw in training."""
     if isinstance(recipe, AdapterConfig) and not below:
         raise XlrankError(
-            "train ranking: an adapter learns on the language module that others will replace; name it, e.g. --on language/en"
+            "train ranking: an adapter learns on the language module that others will replace; name it, e.g. --on mlm/en"
         )
