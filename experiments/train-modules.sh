@@ -39,7 +39,7 @@ for lang in ug so ky sw tr de it fi ru fa zh; do
     grep -qxF "${weight%=*}" <<<"$sources" && learns+=(--weight "$weight")
   done
   train "language/$lang" language --lang "$lang" "${learns[@]}" --parallel "$pairs" \
-    --steps $steps --save-every 80 --half --licence "$licence"
+    --steps $steps --save-every 80 --scale 0.8 --half --licence "$licence"
 done
 
 # 2. The ranking adapter for late interaction (reduction factor 8), in English alone: half headlines with a later passage of their article,
@@ -51,7 +51,7 @@ squad=(--questions "$data/squad-dev/questions.jsonl" --paragraphs "$data/squad-d
 [ -e "$questions" ] || xlrank train pairs "${squad[@]}" --negatives 0 --hard 0 --sentences 0 --limit 20000 --out "$questions"
 train ranking/en ranking --interaction late --data "$news" --share "$news=0.5" --data "$questions" \
   --data "$data/relevance/tydiqa.en.jsonl.xz" --data "$data/relevance/boolq.en.jsonl.xz" --data "$data/relevance/nq.en.jsonl.xz" \
-  --steps 500 --save-every 100 --setting warmup=0.08 --half --licence "$licence"
+  --steps 500 --save-every 100 --setting warmup=0.08 --scale 0.6 --half --licence "$licence"
 
 # 3. The cross-encoders: the prediction head that all language modules by masked language modelling share (the embedded base was published
 #    without one), MAD-X adapters (invertible, reduction factor 2), the ranking adapter on the English one, and monoBERT.

@@ -30,6 +30,7 @@ from xlrank.cli.training_options import (
     QueryPromptOption,
     RateOption,
     SaveEveryOption,
+    ScaleOption,
     SeedOption,
     SettingOption,
     ShareOption,
@@ -85,6 +86,7 @@ def language(
         bool, typer.Option(help="Predict over the whole vocabulary, not only the text's word pieces.")
     ] = False,
     negatives: Annotated[int, typer.Option(help="Further word pieces that the restricted softmax is over.")] = 0,
+    scale: ScaleOption = 1.0,
     half: HalfOption = False,
     licence: LicenceOption = "see the sources",
     seed: SeedOption = 13,
@@ -118,7 +120,7 @@ def language(
         negatives=negatives,
         licence=licence,
     )
-    finish(module.halved() if half else module, out)
+    finish(module, out, scale=scale, half=half)
 
 
 @app.command(epilog="Example: xlrank train head --text ky.txt --text en.txt --out my/head")
@@ -252,6 +254,7 @@ def ranking(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Training examples of each data at most.")] = None,
     run: Annotated[Path | None, typer.Option(help="TREC run for the hard negatives of irds:ID.")] = None,
+    scale: ScaleOption = 1.0,
     half: HalfOption = False,
     licence: LicencesOption = None,
     seed: SeedOption = 13,
@@ -295,18 +298,21 @@ def ranking(
         loss=loss,
         **way,
     )
-    finish(module.halved() if half else module, out)
+    finish(module, out, scale=scale, half=half)
 
 
-def finish(module: "Module", out: Path) -> None:
+def finish(module: "Module", out: Path, *, scale: float = 1.0, half: bool = False) -> None:
     """Save a module with its card, and say where it is and what it looks like; of several processes only the first does."""
     from xlrank.modules import Module
+    from xlrank.modules.arithmetic import scaled
     from xlrank.training.loop import is_main_process
     from xlrank.training.model_card import write_model_card
 
     if not is_main_process():
         return
-    folder = module.save(out)
+    if scale != 1:
+        module = scaled(module, scale).with_training(scale=scale)
+    folder = (module.halved() if half else module).save(out)
     saved = Module.load(folder)
     write_model_card(saved, folder)
     typer.echo(saved.describe())

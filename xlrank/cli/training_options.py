@@ -34,6 +34,13 @@ WeightOption = Annotated[
 ]
 LengthOption = Annotated[int, typer.Option("--length", help="Word pieces a training sequence.")]
 MaxTokensOption = Annotated[int, typer.Option("--max-tokens", help="Word pieces of text used at most.")]
+ScaleOption = Annotated[
+    float,
+    typer.Option(
+        help="Factor of what the trained module changes; below 1, it stays nearer to the base, which other languages and modules "
+        "may need (Wortsman et al. 2022).",
+    ),
+]
 HalfOption = Annotated[bool, typer.Option("--half", help="Store the weights in float16: half the size.")]
 LicenceOption = Annotated[str, typer.Option("--licence", help="Licence of the training data, recorded in the module.")]
 WithOption = Annotated[

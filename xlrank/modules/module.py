@@ -103,7 +103,7 @@ class Module:
             module._check_asked(place.sha256, base, role, language)
         else:
             module = _read_foreign(name, place, base, role=role, language=language, head=head)
-        return module._with_training(hub=dict(place.origin)) if place.origin else module
+        return module.with_training(hub=dict(place.origin)) if place.origin else module
 
     @cached_property
     def tensors(self) -> Mapping[str, torch.Tensor]:
@@ -211,7 +211,7 @@ class Module:
         if base is not None:
             self.check_base(base)
 
-    def _with_training(self, **more: Any) -> Module:  # noqa: ANN401 - JSON values
+    def with_training(self, **more: Any) -> Module:  # noqa: ANN401 - JSON values
         """The same module with more of its provenance known."""
         module = replace(self, training={**self.training, **more})
         if "tensors" in self.__dict__:

@@ -244,12 +244,12 @@ METHODS: dict[str, Callable[[Call], FirstStage]] = {
 """By name; each makes a first stage of a call, or refuses it."""
 
 _COMPOSED = "split(query,document)+rank"
-_FOUND = f"wsum(late({_COMPOSED}), bm25(psq), weights=0.7:0.3)"
+_FOUND = f"wsum(late({_COMPOSED}), bm25(psq), weights=0.6:0.4)"
 
 ALIASES = {
     "psq": "bm25(psq)",
     "fusion": "wsum(dense, bm25(psq), weights=0.7:0.3)",
     "feedback": "wsum(rocchio(fusion), rm3(fusion), weights=0.7:0.3)",
-    "best": f"wsum(rocchio({_FOUND}, dense({_COMPOSED})), rm3({_FOUND}), late({_COMPOSED}), weights=0.35:0.15:0.5)",
+    "best": f"wsum(rocchio({_FOUND}, dense({_COMPOSED})), rm3({_FOUND}), late({_COMPOSED}), weights=0.4:0.3:0.3)",
 }
 """Short names of expressions."""
