@@ -70,7 +70,12 @@ train ranking/cross-en ranking --kind adapter --on "$out/mlm/en" "${common[@]}" 
 train ranking/monobert ranking --kind full "${common[@]}" --rate 5e-5
 
 # 4. What each cost.
-find "$out" -name module.json -print0 | sort -z | while IFS= read -r -d '' card; do
-  minutes=$(python -c 'import json, sys; t = json.load(open(sys.argv[1]))["training"]; print(f"{t["seconds"] / 60:.1f} minutes, {t["steps"]} steps, held-out loss {t["heldout_loss_before"]:.2f} to {t["heldout_loss"]:.2f}")' "$card")
-  printf '%s: %s\n' "$(dirname "${card#"$out"/}")" "$minutes"
-done
+python - "$out" <<'END'
+import json, pathlib, sys
+
+out = pathlib.Path(sys.argv[1])
+for card in sorted(out.rglob("module.json")):
+    training = json.loads(card.read_text(encoding="utf-8"))["training"]
+    losses = "{heldout_loss_before:.2f} to {heldout_loss:.2f}".format(**training)
+    print(f"{card.parent.relative_to(out)}: {training['seconds'] / 60:.1f} minutes, {training['steps']} steps, held-out loss {losses}")
+END

@@ -292,8 +292,8 @@ def test_the_best_is_an_expression_like_any_other(search: Search, monkeypatch: p
     best = first_stage("best")
     assert str(best) == ALIASES["best"] == str(parse_call(ALIASES["best"]))
     best.check(search)
-    found = f"wsum(late({SPLIT}), bm25s(psq), weights=0.7:0.3)"
-    without_java = f"wsum(rocchio({found}, dense({SPLIT})), rm3({found}, bm25s(psq)), late({SPLIT}), weights=0.35:0.15:0.5)"
+    found = f"wsum(late({SPLIT}), bm25s(psq), weights=0.6:0.4)"
+    without_java = f"wsum(rocchio({found}, dense({SPLIT})), rm3({found}, bm25s(psq)), late({SPLIT}), weights=0.4:0.3:0.3)"
     assert without_java.replace("bm25s(psq)", "bm25(psq)").replace(", bm25(psq)), late", "), late") == ALIASES["best"]
     calls = list[str]()
     original = Late.run

@@ -147,15 +147,17 @@ def test_what_decides_a_run_is_in_its_identity(search: Search, small_collection:
 
 @pytest.mark.parametrize("name", ALIASES)
 def test_short_names(name: str, search: Search) -> None:
-    assert first_stage(name).identity(search) == first_stage(ALIASES[name]).identity(search)
+    assert str(first_stage(name)) == str(first_stage(ALIASES[name]))
     assert name not in METHODS
+    if name != "best":  # whose modules are of the embedded base
+        assert first_stage(name).identity(search) == first_stage(ALIASES[name]).identity(search)
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("denze", "'denze' is unknown; expected one of bm25, bm25s, dense, rocchio, rm3, run"),
-        ("dense(bm25)", "dense takes 0 arguments, got 1"),
+        ("denze", "'denze' is unknown; expected one of bm25, bm25s, dense, late, rocchio, rm3, run"),
+        ("dense(ky, en)", "dense takes 1 argument, got 2"),
         ("dense(revision=main)", "revision: expected with model=NAME only"),
         ("dense(max_length=long)", "max_length=long: expected a whole number"),
         ("rrf(dense)", "expected at least two first stages to fuse"),
@@ -172,7 +174,7 @@ def test_short_names(name: str, search: Search) -> None:
         ("rm3(dense, weight=2)", "weight=2.0: expected at least one document and word, and a weight above 0 and at most 1"),
         ("rocchio(dense, words=3)", "unknown option 'words' of rocchio; expected documents, weight"),
         ("bm25(as-is, parallel=x.tsv)", "parallel: expected with psq only"),
-        ("run(a, b)", "run takes 1 arguments, got 2"),
+        ("run(a, b)", "run takes 1 argument, got 2"),
     ],
 )
 def test_what_is_refused(text: str, problem: str) -> None:

@@ -23,5 +23,5 @@ def test_what_is_refused() -> None:
         yes(parse_call("bm25(rm3=on)"), "rm3")
     with pytest.raises(XlrankError, match="unknown option 'k2' of bm25; expected k1, b"):
         check_options(parse_call("bm25(k2=1)"), ("k1", "b"))
-    with pytest.raises(XlrankError, match="takes 1 arguments, got 2"):
+    with pytest.raises(XlrankError, match="takes 1 argument, got 2"):
         check_options(parse_call("run(a, b)"), (), arguments=1)

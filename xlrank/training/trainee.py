@@ -150,11 +150,12 @@ def beneath(base: Base, below: Sequence[Module]) -> ComposedEncoder:
 
 def _attend_plainly(encoder: ComposedEncoder) -> None:
     """Let attention be plain matrix products and a softmax: on a CPU the fused kernel makes steps half as long again."""
-    config = copy.copy(encoder.encoder.config)  # the base's own stays as it is
-    config._attn_implementation = "eager"
+    own = encoder.encoder.config
+    plain = copy.copy(own)  # the base's own stays as it is
+    plain._attn_implementation = "eager"
     for module in encoder.encoder.modules():
-        if hasattr(module, "config"):
-            module.config = config
+        if getattr(module, "config", None) is own:
+            module.config = plain
 
 
 def alone(item: Any) -> Slots[Any]:  # noqa: ANN401 - whatever a stage holds
