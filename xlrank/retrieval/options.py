@@ -19,9 +19,8 @@ def check_options(call: Call, known: Sequence[str], arguments: int | None = None
             expected = ", ".join(known) or "none"
             raise XlrankError(f"first stage {str(call)!r}: unknown option {name!r} of {call.name}; expected {expected}")
     if arguments is not None and len(call.arguments) != arguments:
-        raise XlrankError(
-            f"first stage {str(call)!r}: {call.name} takes {arguments} argument{'' if arguments == 1 else 's'}, got {len(call.arguments)}"
-        )
+        wanted = f"{arguments} argument{'' if arguments == 1 else 's'}"
+        raise XlrankError(f"first stage {str(call)!r}: {call.name} takes {wanted}, got {len(call.arguments)}")
 
 
 def number(call: Call, name: str, kind: type[int] | type[float] = float) -> float | int:
