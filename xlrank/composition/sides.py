@@ -48,6 +48,16 @@ def meeting_of(composition: Composition) -> Meeting | None:
     return next((Meeting(interaction, module) for interaction, (_, module) in found.items()), None)
 
 
+def is_late(composition: Composition) -> bool:
+    """Whether query and document meet in late interaction.
+
+    Raises:
+        XlrankError: as of :func:`meeting_of`.
+    """
+    meeting = meeting_of(composition)
+    return meeting is not None and meeting.interaction == "late"
+
+
 def side_of(composition: Composition, side: Side) -> Composition:
     """The composition that a side's texts go through when they are encoded alone; an empty stack is the plain base.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xlrank.composition import Composition
-from xlrank.composition.sides import meeting_of, side_of
+from xlrank.composition.sides import is_late, side_of
 from xlrank.experiment.check import Checked
 from xlrank.experiment.pairs import LanguagePair
 from xlrank.experiment.stages import Stages
@@ -43,8 +43,7 @@ def write_matches(checked: Checked, stages: Stages, runs: Mapping[tuple[str, str
             if run is None:
                 continue
             path = matches_path(stages.out, stages.run_path(system.name, pair))
-            meeting = meeting_of(composition) if composition else None
-            if composition is None or meeting is None or meeting.interaction != "late":
+            if composition is None or not is_late(composition):
                 path.unlink(missing_ok=True)
                 continue
             key = content_key(FORMAT, SHOWN, run.metadata.get("key"))
@@ -81,12 +80,12 @@ def _lines(ranker: Ranker, composition: Composition, pair: LanguagePair, run: Ru
     texts = documents.fetch(ids)
     kept = [id_ for id_ in ids if id_ in texts]
     framed = late.documents.encode([texts[id_].full_text for id_ in kept], side_of(composition, "document"))
-    pieces = {id_: each.ids[each.start : each.stop] for id_, each in zip(kept, framed, strict=True)}
+    pieces = {id_: each.content for id_, each in zip(kept, framed, strict=True)}
     queries = [pair.ranked_queries[topic] for topic in top]
     asked = late.queries.encode(queries, side_of(composition, "query"))
     vectors = late.query_vectors(queries, composition)
     for number, (topic, found) in enumerate(top.items()):
-        query = asked[number].ids[asked[number].start : asked[number].stop]
+        query = asked[number].content
         for id_ in found:
             stored = store.read([id_])
             # Only where every piece has its vector: neither text is empty, and both were cut alike.

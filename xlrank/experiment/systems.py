@@ -27,7 +27,7 @@ USUAL_MODULES = dict.fromkeys(("query", "document", "split"), {"language": "mlm/
 cross-encoder's ranking module was trained on."""
 
 CROSS_ENCODERS = ("monobert", "query", "document", "split")
-"""Systems that encode every pair anew."""
+"""Systems that encode every pair."""
 
 DEFAULT_SYSTEMS = ("bm25", "psq", "dense", "fusion", "feedback", "late", "late-la", "best", *CROSS_ENCODERS)
 """What is compared where nobody says what; the cross-encoders re-order the first :data:`DEFAULT_CROSS_DEPTH` only."""

@@ -157,9 +157,9 @@ def _encoded(encoder: "TextVectors", text: str, composition: Composition) -> "tu
     """The pieces of a text and their vectors, cut alike."""
     side = side_of(composition, encoder.side)
     encoded = encoder.encode([text], side)[0]
-    if encoded.start == encoded.stop:
+    if not encoded.content:
         raise XlrankError(f"explain: the {encoder.side} {text[:40]!r} has no content; give a text with words")
-    return Pieces(encoder.base)(encoded.ids[encoded.start : encoded.stop]), encoder.all([text], [side])
+    return Pieces(encoder.base)(encoded.content), encoder.all([text], [side])
 
 
 def cosines(query: "TokenVectors", document: "TokenVectors") -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from xlrank.collections import Collection, Document
 from xlrank.composition import Composition, as_composition
 from xlrank.composition.resolve import StandInRule, resolver
 from xlrank.composition.rules import check_sides
-from xlrank.composition.sides import meeting_of
+from xlrank.composition.sides import is_late
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.precision import Precision, resolve_precision
@@ -88,8 +88,7 @@ class Ranker:
         for leaf in self.composition.leaves():
             if leaf.module is not None:
                 leaf.module.check_base(base)
-        meeting = meeting_of(self.composition)
-        self.late = meeting is not None and meeting.interaction == "late"
+        self.late = is_late(self.composition)
 
     def __add__(self, other: Composition | Module | str) -> "Ranker":
         settings = {

@@ -20,6 +20,11 @@ class EncodedText(NamedTuple):
     start: int
     stop: int
 
+    @property
+    def content(self) -> list[int]:
+        """The word pieces that take part in MaxSim."""
+        return self.ids[self.start : self.stop]
+
 
 @dataclass(frozen=True)
 class TextBatch:
