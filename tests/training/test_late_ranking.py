@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from tests.conftest import HIDDEN, WORDS, make_adapter, snapshot
 from xlrank.bases import Base
 from xlrank.composition import as_composition
 from xlrank.composition.compose import compose
+from xlrank.composition.sides import NOTHING
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.kinds.adapter.config import AdapterConfig
@@ -230,3 +232,28 @@ def test_what_does_not_fit_is_refused(tiny_base: Base, data: Path, options: dict
 def test_positives_alone_are_refused_by_a_cross_encoder(tiny_base: Base, data: Path) -> None:
     with pytest.raises(XlrankError, match=r"line 1: expected an object .*; a positive without negatives serves late interaction"):
         train_ranking(data, base=tiny_base, settings=Settings(steps=1), recipe=FullRecipe())
+
+
+def test_a_projection_starts_at_the_principal_directions(tiny_base: Base) -> None:
+    """As numpy finds them from the vectors one by one; a projection of all dimensions changes no score."""
+    batches = [collator(tiny_base)([Example(f"the {word}", (f"a {word} in winter", "the market"), (1, 0))]) for word in WORDS]
+    full, part = (projecting(tiny_base, dim) for dim in (HIDDEN, 4))
+    plain = projecting(tiny_base, None)
+    for model in (full, part):
+        model.start_projection(batches)
+    torch.testing.assert_close(full(**batches[0])["loss"], plain(**batches[0])["loss"], atol=1e-4, rtol=1e-4)
+    rows = []
+    for batch in batches:
+        for side in ("query", "document"):
+            content = batch[f"{side}_content"]
+            vectors = plain._vectors(batch[f"{side}_ids"], batch[f"{side}_mask"], content)[0]
+            rows += list(vectors[content == 1].detach().numpy())
+    directions = np.linalg.svd(np.stack(rows), full_matrices=False)[2][:4]
+    assert part.head.projection is not None
+    np.testing.assert_allclose(np.abs(part.head.projection.weight.detach().numpy() @ directions.T), np.eye(4), atol=1e-3)
+    with pytest.raises(XlrankError, match="tokens to find 4 dimensions"):
+        part.start_projection([])
+
+
+def projecting(base: Base, dim: int | None) -> LateModel:
+    return LateModel(compose(base, NOTHING), LateHead(HIDDEN, dim), LateSettings(dim=dim), "contrastive", 0.5)

@@ -1,6 +1,6 @@
 """Late interaction in training: query and document encoded apart, and the losses over all documents of a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -92,6 +92,31 @@ class LateModel(Learner):
             late = maxsim(queries, query_content, documents, document_content)
             pooled = pooled_queries @ pooled_documents.T
             return {"loss": self._loss(late, pooled, labels)}
+
+    @torch.no_grad()
+    def start_projection(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Start the head's projection at the principal directions of the encoder's token vectors in these batches.
+
+        Uncentred, since MaxSim compares the vectors as they are; of all projections of its size this one changes their inner
+        products least.
+
+        Raises:
+            XlrankError: the batches have fewer tokens than the projection has dimensions.
+        """
+        projection = self.head.projection
+        if projection is None:
+            return
+        size, hidden = projection.weight.shape
+        bare, products, tokens = LateHead(hidden), torch.zeros(hidden, hidden, dtype=torch.float64), 0
+        for batch in batches:
+            for side in ("query", "document"):
+                ids, mask, content = (batch[f"{side}_{name}"] for name in ("ids", "mask", "content"))
+                zeros = torch.zeros_like(ids)
+                vectors = bare(self.composed(ids, mask, zeros, zeros), mask, content)[0][content == 1].double()
+                products, tokens = products + vectors.T @ vectors, tokens + len(vectors)
+        if tokens < size:
+            raise XlrankError(f"train ranking: {tokens} tokens to find {size} dimensions (dim) by; expected more training data")
+        projection.weight.copy_(torch.linalg.eigh(products).eigenvectors[:, -size:].flip(1).T)
 
     def count(self, batch: Mapping[str, Tensor]) -> dict[str, int]:
         """Queries and documents seen, and texts left out for want of content."""

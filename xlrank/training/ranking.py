@@ -38,6 +38,10 @@ from xlrank.training.recipes import Recipe, start
 __all__ = ["LateTraining", "RankingData", "RankingModel", "train_ranking"]
 
 
+SAMPLED = 8
+"""Batches whose token vectors a projection (``dim``) starts from."""
+
+
 class RankingModel(Learner):
     """Composed encoder and relevance head over documents of queries."""
 
@@ -152,6 +156,8 @@ def train_ranking(
     key = content_key("ranking", sources, base.fingerprint, *what)
     folder = work or cache_folder() / "training" / key
     fed = feed(opened, shares, settings, way.neighbours, base, folder)
+    if isinstance(way.model, LateModel):
+        way.model.start_projection(way.collate(rows) for rows in fed.sample(SAMPLED, settings.batch))
     learnt = learn(recipe, trainee, way.model, base, _fitting(fed, way, key), settings, folder)
     if is_main_process():
         forget(fed.files)
@@ -186,7 +192,10 @@ def _cross(encoder: ComposedEncoder, base: Base, loss: LossName, pooling: str, m
 
 
 def _late(encoder: ComposedEncoder, base: Base, loss: LateLossName, settings: LateSettings, training: LateTraining) -> _Way:
-    head = LateHead(int(base.config.hidden_size), settings.dim)
+    hidden = int(base.config.hidden_size)
+    if settings.dim is not None and settings.dim > hidden:
+        raise XlrankError(f"train ranking: a projection to {settings.dim} dimensions (dim); expected at most the base's {hidden}")
+    head = LateHead(hidden, settings.dim)
     queries = TextEncoder(base, settings.query_prompt, training.query_length)
     documents = TextEncoder(base, settings.document_prompt, training.document_length)
     collate = LateCollator(queries, documents, scored=loss != "contrastive")

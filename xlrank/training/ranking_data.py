@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,15 @@ class Feed:
     heldout: Any
     batched: bool = False
     files: tuple[Path, ...] = ()
+
+    def sample(self, batches: int, batch: int) -> list[Any]:
+        """About so many batches of training examples, from all over the data as far as their size is known."""
+        wanted = batches if self.batched else batches * batch
+        if hasattr(self.train, "__len__"):
+            chosen = [self.train[place] for place in range(0, len(self.train), max(1, len(self.train) // wanted))]
+        else:
+            chosen = list(islice(self.train, wanted))
+        return chosen if self.batched else [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
 
 
 def feed(
