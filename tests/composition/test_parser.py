@@ -22,7 +22,8 @@ from xlrank.composition import (
     subtract,
     without_invertible,
 )
-from xlrank.composition.expression import Average, Both, Drop, Scale, StandIn, Subtract
+from xlrank.composition.expression import Both, StandIn
+from xlrank.composition.functions import Average, Drop, Scale, Subtract
 from xlrank.errors import XlrankError
 
 KNOWN = "split, both, average, subtract, scale, noinv, late, drop"

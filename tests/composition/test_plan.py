@@ -9,7 +9,8 @@ from tests.conftest import changed_module, make_adapter, make_head, make_lora, m
 from xlrank.bases import Base
 from xlrank.composition import Composition, Leaf, Stack, average, both, drop, parse, scale, split, subtract, without_invertible
 from xlrank.composition.expression import as_composition
-from xlrank.composition.plan import Part, Plan, plan
+from xlrank.composition.functions import Part
+from xlrank.composition.plan import Plan, plan
 from xlrank.composition.rules import check_rules
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
@@ -85,6 +86,9 @@ STAGED = ("adapters", "updates")
         ("both(scale(mask,2),mask)", {"edits": ["scale(mask,2)", "mask"]}),
         ("noinv(ky+rank)", {"adapters": ["ky", "rank"]}),
         ("noinv(mask)", {"edits": ["mask"]}),
+        ("scale(ky+rank,2)", {"adapters": ["scale(ky,2)", "scale(rank,2)"]}),
+        ("scale(split(ky,en),0.5)", {"adapters": ["scale(ky,0.5)|scale(en,0.5)"]}),
+        ("scale(both(mask,mask2),2)", {"edits": ["scale(mask,2)", "scale(mask2,2)"]}),
     ],
 )
 def test_stages_are_sorted_by_how_they_take_effect(text: str, expected: dict[str, list[str]], modules: Modules) -> None:
@@ -185,7 +189,6 @@ def test_functions_build_what_expressions_parse_to(modules: Modules) -> None:
         ("split(ky+en,plain)", "composition: ky+en stands where one module is needed"),
         ("both(both(mask,mask2),mask)", "composition: both(mask,mask2) stands where one module is needed"),
         ("average(split(ky,en),plain)", "composition: split(ky,en) stands where one module is needed"),
-        ("scale(ky+rank,2)", "composition: ky+rank stands where one module is needed"),
         ("subtract(ky,en)", "subtract(ky,en): only masks and LoRAs are differences to a base; these are adapter and adapter"),
         ("average(ky,plain)", "average(ky,plain): adapters must have the same configuration to have a mean"),
         ("average(mask,lora)", "average(mask,lora): the modules must be of one kind and one base"),

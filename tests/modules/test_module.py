@@ -13,7 +13,8 @@ import torch
 from tests.conftest import changed_module, composed_states, make_adapter, make_head, make_ranking
 from xlrank.bases import Base
 from xlrank.composition import as_composition
-from xlrank.composition.expression import Average, Leaf
+from xlrank.composition.expression import Leaf
+from xlrank.composition.functions import Average
 from xlrank.errors import XlrankError
 from xlrank.files import data_folder
 from xlrank.modules import BaseReference, Module, shipped_modules

@@ -1,12 +1,8 @@
 """Compositions: which module applies to which tokens, as data, as text, and applied to a base."""
 
-from xlrank.composition.expression import (
-    Composition,
-    Leaf,
-    Split,
-    Stack,
+from xlrank.composition.expression import Composition, Leaf, Split, Stack, as_composition
+from xlrank.composition.functions import (
     WithoutInvertible,
-    as_composition,
     average,
     both,
     drop,

@@ -6,8 +6,9 @@ those of the document's, then the module ``rank`` for all tokens. Compositions a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
@@ -18,10 +19,43 @@ Resolver = Callable[[str], "Composition"]
 
 @dataclass(frozen=True)
 class Composition:
-    """Base of all nodes; ``+`` stacks, the left operand below the right one."""
+    """Base of all nodes; ``+`` stacks, the left operand below the right one.
+
+    A node's fields say what it is made of: compositions, or a tuple of them, are its children in their order. A node that is
+    written as a function prints and parses by its fields as well: each takes one argument, a tuple at the end all the rest.
+
+    Attributes:
+        function: name of the function that it is written as; empty where it is written otherwise.
+    """
+
+    function: ClassVar[str] = ""
 
     def __add__(self, other: Composition | Module | str) -> Composition:
         return Stack((*self.stages(), *as_composition(other).stages()))
+
+    def __str__(self) -> str:
+        return f"{self.function}({','.join(_written(value) for values in self._values() for value in values)})"
+
+    @classmethod
+    def of_arguments(cls, arguments: Sequence[Composition]) -> Composition:
+        """The node from the arguments of its function, in which numbers still look like names.
+
+        Raises:
+            ValueError: an argument is not the number that it should be.
+        """
+        values, rest = list[Any](), list(arguments)
+        for hint in cls._hints():
+            kind = (get_args(hint) or (hint,))[0]
+            taken = rest if get_args(hint) else [rest.pop(0)]
+            read = [argument if kind is Composition else kind(str(argument)) for argument in taken]
+            values.append(tuple(read) if get_args(hint) else read[0])
+        return cls(*values)
+
+    @classmethod
+    def arity(cls) -> tuple[int, int | None]:
+        """Least and most arguments of its function, at least two where there may be any number."""
+        hints = cls._hints()
+        return (2, None) if any(map(get_args, hints)) else (len(hints), len(hints))
 
     def stages(self) -> tuple[Composition, ...]:
         """The stacked parts, the lowest first."""
@@ -29,11 +63,17 @@ class Composition:
 
     def children(self) -> tuple[Composition, ...]:
         """The nodes that this one is made of."""
-        return ()
+        return tuple(value for values in self._values() for value in values if isinstance(value, Composition))
 
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """The same node over other children."""
-        raise XlrankError(f"composition: {self} has no parts")
+    def with_children(self, children: Sequence[Composition]) -> Composition:
+        """The same node over as many other children."""
+        rest = iter(children)
+        changed: dict[str, Any] = {}
+        for field, values in zip(fields(self), self._values(), strict=True):
+            if values and isinstance(values[0], Composition):
+                found = tuple(next(rest) for _ in values)
+                changed[field.name] = found if isinstance(getattr(self, field.name), tuple) else found[0]
+        return replace(self, **changed)
 
     def leaves(self) -> Iterator[Leaf]:
         """The leaves from left to right."""
@@ -47,7 +87,22 @@ class Composition:
 
     def resolve(self, resolver: Resolver) -> Composition:
         """The same composition with every leaf that has no module replaced by ``resolver(name)``."""
-        return self.with_children(tuple(child.resolve(resolver) for child in self.children()))
+        return self.with_children([child.resolve(resolver) for child in self.children()])
+
+    def _values(self) -> list[tuple[Any, ...]]:
+        """The values of each field, whether it holds one or a tuple."""
+        found = [getattr(self, field.name) for field in fields(self)]
+        return [value if isinstance(value, tuple) else (value,) for value in found]
+
+    @classmethod
+    def _hints(cls) -> list[Any]:
+        hints = get_type_hints(cls)
+        return [hints[field.name] for field in fields(cls)]
+
+
+def _written(value: object) -> str:
+    """An argument as it is parsed. All digits, as two numbers must never print alike; without a plus sign, which would stack."""
+    return repr(value).removesuffix(".0").replace("e+", "e") if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -94,19 +149,19 @@ class Plain(Composition):
 
     name: str = "none"
 
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """This node, which has none."""
-        return self
-
     def __str__(self) -> str:
         return self.name
 
 
 @dataclass(frozen=True)
-class Late(Plain):
+class Late(Composition):
     """Late interaction without a ranking module: each side encoded alone, compared by the vectors as they are."""
 
-    name: str = "late()"
+    function = "late"
+
+
+NO_MODULE = Plain, Late
+"""Nodes under which tokens pass as the base leaves them."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +170,6 @@ class StandIn(Composition):
 
     name: str
     part: Composition
-
-    def children(self) -> tuple[Composition, ...]:
-        """What stands in."""
-        return (self.part,)
-
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """Something else in the same place."""
-        return StandIn(self.name, children[0])
 
     def resolve(self, resolver: Resolver) -> Composition:
         """The same with its modules, which must be those it names."""
@@ -149,12 +196,8 @@ class Stack(Composition):
         """The parts."""
         return self.parts
 
-    def children(self) -> tuple[Composition, ...]:
-        """The parts."""
-        return self.parts
-
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """A stack of other parts."""
+    def with_children(self, children: Sequence[Composition]) -> Composition:
+        """A stack of other parts, and of the parts of stacks among them."""
         return Stack(tuple(stage for child in children for stage in child.stages()))
 
     def __str__(self) -> str:
@@ -162,112 +205,21 @@ class Stack(Composition):
 
 
 @dataclass(frozen=True)
-class _Pair(Composition):
+class Split(Composition):
+    """Each token gets the module of its side: [CLS], query and first [SEP] the query's, the rest the document's."""
+
+    function = "split"
     query: Composition
     document: Composition
 
-    def children(self) -> tuple[Composition, ...]:
-        """The query's side, then the document's."""
-        return self.query, self.document
-
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """The same node over other sides."""
-        return type(self)(*children)
-
 
 @dataclass(frozen=True)
-class Split(_Pair):
-    """Each token gets the module of its side: [CLS], query and first [SEP] the query's, the rest the document's."""
-
-    def __str__(self) -> str:
-        return f"split({self.query},{self.document})"
-
-
-@dataclass(frozen=True)
-class Both(_Pair):
+class Both(Composition):
     """The sum of two sparse masks (LM^both); one mask on both sides counts once, except in reference mode."""
 
-    def __str__(self) -> str:
-        return f"both({self.query},{self.document})"
-
-
-@dataclass(frozen=True)
-class Average(Composition):
-    """The mean of modules of one kind: of the weights of adapters, of the differences that masks and LoRAs make."""
-
-    parts: tuple[Composition, ...]
-
-    def children(self) -> tuple[Composition, ...]:
-        """The parts."""
-        return self.parts
-
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """The mean of other parts."""
-        return Average(children)
-
-    def __str__(self) -> str:
-        return f"average({','.join(str(part) for part in self.parts)})"
-
-
-@dataclass(frozen=True)
-class Subtract(Composition):
-    """The differences that one mask or LoRA makes less those of another (task arithmetic)."""
-
-    part: Composition
-    less: Composition
-
-    def children(self) -> tuple[Composition, ...]:
-        """The minuend, then the subtrahend."""
-        return self.part, self.less
-
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """The same of others."""
-        return Subtract(*children)
-
-    def __str__(self) -> str:
-        return f"subtract({self.part},{self.less})"
-
-
-@dataclass(frozen=True)
-class _Changed(Composition):
-    part: Composition
-
-    def children(self) -> tuple[Composition, ...]:
-        """The one part."""
-        return (self.part,)
-
-    def with_children(self, children: tuple[Composition, ...]) -> Composition:
-        """The same change to another part."""
-        return replace(self, part=children[0])
-
-
-@dataclass(frozen=True)
-class Scale(_Changed):
-    """A module's effect times a factor."""
-
-    factor: float
-
-    def __str__(self) -> str:
-        # All digits, as two factors must never print alike; without a plus sign, which would stack.
-        return f"scale({self.part},{repr(float(self.factor)).removesuffix('.0').replace('e+', 'e')})"
-
-
-@dataclass(frozen=True)
-class WithoutInvertible(_Changed):
-    """A language adapter without its invertible block (the paper's -INV)."""
-
-    def __str__(self) -> str:
-        return f"noinv({self.part})"
-
-
-@dataclass(frozen=True)
-class Drop(_Changed):
-    """A module that is left out of some layers, numbered from 0 (AdapterDrop; Rücklé et al., EMNLP 2021)."""
-
-    layers: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return f"drop({self.part},{','.join(map(str, self.layers))})"
+    function = "both"
+    query: Composition
+    document: Composition
 
 
 def as_composition(value: Composition | Module | str) -> Composition:
@@ -287,51 +239,3 @@ def as_composition(value: Composition | Module | str) -> Composition:
     if isinstance(value, Composition):
         return value
     raise XlrankError(f"composition: expected a module or a composition, got {type(value).__name__}")
-
-
-Part = Module | Composition | str
-
-
-def split(*, query: Part, document: Part) -> Composition:
-    """Compose two language modules so that each token gets its own side's (paper, section 3.3, LA^Split).
-
-    Args:
-        query: module or name for [CLS], the query's tokens and the first [SEP].
-        document: module or name for the document's tokens and the last [SEP].
-    """
-    return Split(as_composition(query), as_composition(document))
-
-
-def both(*, query: Part, document: Part) -> Composition:
-    """Add the masks of both sides' languages (paper, section 3.3, LM^both)."""
-    return Both(as_composition(query), as_composition(document))
-
-
-def average(*parts: Part) -> Composition:
-    """The mean of modules of one kind."""
-    return Average(tuple(as_composition(part) for part in parts))
-
-
-def scale(part: Part, factor: float) -> Composition:
-    """A module's effect times ``factor``."""
-    return Scale(as_composition(part), factor)
-
-
-def subtract(part: Part, less: Part) -> Composition:
-    """The differences of one mask or LoRA less those of another."""
-    return Subtract(as_composition(part), as_composition(less))
-
-
-def late() -> Composition:
-    """Late interaction by the encoder's own vectors, where no ranking module says how query and document meet."""
-    return Late()
-
-
-def without_invertible(part: Part) -> Composition:
-    """A language adapter without its invertible block."""
-    return WithoutInvertible(as_composition(part))
-
-
-def drop(part: Part, *layers: int) -> Composition:
-    """A module left out of the given layers, numbered from 0."""
-    return Drop(as_composition(part), layers)

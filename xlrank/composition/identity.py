@@ -17,6 +17,6 @@ def _by_digest(node: Composition) -> Composition:
         return Leaf(node.loaded().digest)
     if isinstance(node, StandIn):
         return _by_digest(node.part)
-    if type(node) is Plain:
+    if isinstance(node, Plain):
         return Plain()
-    return node.with_children(tuple(_by_digest(child) for child in node.children()))
+    return node.with_children([_by_digest(child) for child in node.children()])

@@ -3,28 +3,14 @@
 Grammar: ``expression = term ('+' term)*``; ``term = function '(' arguments ')' | name ['~' term]``;
 a name is a language code, the id of a module, a folder, or one of the words ``query`` and ``document``, which mean the language
 of that side; the short names of modules are :data:`xlrank.composition.resolve.SHORT`. ``none`` stands for no module, and
-``ug~ky`` says that ``ky`` stands in for ``ug``. The functions are the nodes of :mod:`xlrank.composition.expression`: split, both,
+``ug~ky`` says that ``ky`` stands in for ``ug``. The functions are :data:`xlrank.composition.functions.FUNCTIONS`: split, both,
 average, subtract, scale(x,0.5), noinv, drop(x,0,1), late().
 """
 
 import re
-from collections.abc import Callable
 
-from xlrank.composition.expression import (
-    Average,
-    Both,
-    Composition,
-    Drop,
-    Late,
-    Leaf,
-    Plain,
-    Scale,
-    Split,
-    Stack,
-    StandIn,
-    Subtract,
-    WithoutInvertible,
-)
+from xlrank.composition.expression import Composition, Leaf, Plain, Stack, StandIn
+from xlrank.composition.functions import FUNCTIONS
 from xlrank.errors import XlrankError
 
 NAME = re.compile(r"[\w./\-@:#=]+")
@@ -37,19 +23,6 @@ MAX_TOKENS = 300
 
 SHOWN = 200
 """Characters of an expression that messages repeat."""
-
-Arguments = list[Composition]
-FUNCTIONS: dict[str, tuple[int, int, Callable[[Arguments], Composition]]] = {
-    "split": (2, 2, lambda a: Split(a[0], a[1])),
-    "both": (2, 2, lambda a: Both(a[0], a[1])),
-    "average": (2, 99, lambda a: Average(tuple(a))),
-    "subtract": (2, 2, lambda a: Subtract(a[0], a[1])),
-    "scale": (2, 2, lambda a: Scale(a[0], float(str(a[1])))),
-    "noinv": (1, 1, lambda a: WithoutInvertible(a[0])),
-    "late": (0, 0, lambda a: Late()),
-    "drop": (2, 99, lambda a: Drop(a[0], tuple(int(str(layer)) for layer in a[1:]))),
-}
-"""Least and most arguments of each function, and what it makes of them."""
 
 
 def parse(text: str) -> Composition:
@@ -112,17 +85,17 @@ class _Parser:
 
     def call(self, function: str, at: int) -> Composition:
         self.expect("(")
-        least, most, make = FUNCTIONS[function]
-        arguments = [self.expression()] if most else []
+        least, most = FUNCTIONS[function].arity()
+        arguments = [self.expression()] if most != 0 else []
         while arguments and self.tokens[0][0] == ",":
             self.tokens.pop(0)
             arguments.append(self.expression())
         self.expect(")")
-        if not least <= len(arguments) <= most:
+        if len(arguments) < least or (most is not None and len(arguments) > most):
             wanted = str(least) if least == most else f"{least} or more"
             raise self.failure(f"{function} takes {wanted} arguments, got {len(arguments)},", at)
         try:
-            return make(arguments)
+            return FUNCTIONS[function].of_arguments(arguments)
         except ValueError:
             raise self.failure(f"{function} takes a number after the module,", at) from None
 

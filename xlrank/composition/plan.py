@@ -1,41 +1,12 @@
 """What a composition asks of an encoder: edits of its weights, stages of adapters, and low-rank updates by side."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from xlrank.composition.expression import (
-    Average,
-    Both,
-    Composition,
-    Drop,
-    Leaf,
-    Plain,
-    Scale,
-    Split,
-    Stack,
-    StandIn,
-    Subtract,
-    WithoutInvertible,
-)
+from xlrank.composition.expression import NO_MODULE, Both, Composition, Leaf, Split, Stack, StandIn
+from xlrank.composition.functions import Changed, Merged, Part
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.arithmetic import averaged, scaled, subtracted
 from xlrank.modules.kinds import kind_named
-
-
-@dataclass(frozen=True)
-class Part:
-    """A module as one stage uses it.
-
-    Attributes:
-        module: the module, or what arithmetic made of several.
-        invertible: whether its invertible block is used.
-        dropped: layers in which it is left out.
-    """
-
-    module: Module
-    invertible: bool = True
-    dropped: frozenset[int] = frozenset()
-
 
 Stage = tuple[Part | None, ...]
 """One part for all tokens, or the query side's and the document side's; None: these tokens pass."""
@@ -119,7 +90,7 @@ def _stages(node: Composition, reference: bool) -> list[Stage]:
         return [stage for part in node.parts for stage in _stages(part, reference)]
     if isinstance(node, Split):
         return [(_side(node.query), _side(node.document))]
-    if isinstance(node, Plain) or (isinstance(node, StandIn) and isinstance(node.part, Plain)):
+    if isinstance(node, NO_MODULE) or (isinstance(node, StandIn) and isinstance(node.part, NO_MODULE)):
         return []
     if isinstance(node, Both):
         parts = [part for part in (_side(node.query), _side(node.document)) if part is not None]
@@ -127,10 +98,8 @@ def _stages(node: Composition, reference: bool) -> list[Stage]:
             raise XlrankError(f"{node}: only masks and LoRAs can be added up; adapters of two languages are combined by split(…)")
         same = len(parts) == 2 and parts[0].module == parts[1].module and not reference
         return [(part,) for part in (parts[:1] if same else parts)]
-    if isinstance(node, WithoutInvertible):
-        return [tuple(part and replace(part, invertible=False) for part in stage) for stage in _stages(node.part, reference)]
-    if isinstance(node, Drop):
-        return [tuple(part and _dropped(part, node) for part in stage) for stage in _stages(node.part, reference)]
+    if isinstance(node, Changed):
+        return [tuple(part and node.change(part) for part in stage) for stage in _stages(node.part, reference)]
     return [(_part(node),)]
 
 
@@ -138,15 +107,7 @@ def _side(node: Composition) -> Part | None:
     """One side of a split: a module, or none."""
     if isinstance(node, StandIn):
         return _side(node.part)
-    return None if isinstance(node, Plain) else _part(node)
-
-
-def _dropped(part: Part, node: Drop) -> Part:
-    if kind_named(part.module.kind).place == "weights":
-        raise XlrankError(
-            f"{node}: only adapters can be left out of single layers, {part.module.name!r} is a {part.module.kind} module"
-        )
-    return replace(part, dropped=part.dropped | frozenset(node.layers))
+    return None if isinstance(node, NO_MODULE) else _part(node)
 
 
 def _part(node: Composition) -> Part:
@@ -155,18 +116,8 @@ def _part(node: Composition) -> Part:
         return Part(node.loaded())
     if isinstance(node, StandIn):
         return _part(node.part)
-    if isinstance(node, WithoutInvertible):
-        return replace(_part(node.part), invertible=False)
-    if isinstance(node, Drop):
-        return _dropped(_part(node.part), node)
-    if isinstance(node, Scale):
-        inner = _part(node.part)
-        return replace(inner, module=scaled(inner.module, node.factor))
-    if isinstance(node, Average):
-        parts = [_part(part) for part in node.parts]
-        if len({(part.invertible, part.dropped) for part in parts}) > 1:
-            raise XlrankError(f"{node}: noinv and drop must hold for all parts alike; put them around it")
-        return replace(parts[0], module=averaged([part.module for part in parts]))
-    if isinstance(node, Subtract):
-        return Part(subtracted(_part(node.part).module, _part(node.less).module))
+    if isinstance(node, Changed):
+        return node.change(_part(node.part))
+    if isinstance(node, Merged):
+        return node.merge([_part(child) for child in node.children()])
     raise XlrankError(f"composition: {node} stands where one module is needed")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from xlrank.composition.expression import Average, Composition, Leaf, Plain, Resolver, StandIn
+from xlrank.composition.expression import Composition, Leaf, Plain, Resolver, StandIn
+from xlrank.composition.functions import Average
 from xlrank.errors import XlrankError
 from xlrank.languages import ALIASES, LANGUAGES, language_code, nearest, relatives
 from xlrank.modules import Module, shipped_modules

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from xlrank.composition.expression import Composition, Late, Plain
+from xlrank.composition.expression import Composition, Plain
 from xlrank.composition.plan import plan
 from xlrank.composition.sides import meeting_of, side_of
 from xlrank.errors import XlrankError
@@ -48,7 +48,7 @@ def check_sides(composition: Composition, *, reference: bool = False) -> None:
 
 
 def _plain(node: Composition) -> Iterator[Plain]:
-    if isinstance(node, Plain) and not isinstance(node, Late):
+    if isinstance(node, Plain):
         yield node
     for child in node.children():
         yield from _plain(child)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xlrank.bases.prompts import Side
-from xlrank.composition.expression import Both, Composition, Late, Leaf, Plain, Split, Stack
+from xlrank.composition.expression import NO_MODULE, Both, Composition, Late, Leaf, Split, Stack
 from xlrank.errors import XlrankError
 from xlrank.modules import Interaction, Module
 
@@ -65,14 +65,14 @@ def side_of(composition: Composition, side: Side) -> Composition:
         composition: resolved or open.
         side: whose.
     """
-    if isinstance(composition, Plain):
+    if isinstance(composition, NO_MODULE):
         return NOTHING
     if isinstance(composition, Split):
         return side_of(composition.query if side == "query" else composition.document, side)
     children = composition.children()
     if not children:
         return composition
-    found = composition.with_children(tuple(side_of(child, side) for child in children))
+    found = composition.with_children([side_of(child, side) for child in children])
     if isinstance(found, Stack):
         return found.parts[0] if len(found.parts) == 1 else found
     return _around_nothing(composition, found) if NOTHING in found.children() else found
