@@ -16,7 +16,7 @@ from xlrank.evaluation.published import published_value
 from xlrank.evaluation.reference import original_test
 from xlrank.evaluation.significance import Tests, compare_families, interval
 from xlrank.files import content_key, read_json
-from xlrank.runs import Run
+from xlrank.runs import NOTES, Run
 
 FORMAT = 2
 TOLERANCE = 1e-9
@@ -108,7 +108,9 @@ class _Evaluated:
             return
         run_key = self.run.metadata.get("key")
         if run_key is None:
-            problems.append(f"{self.row['run']} has no key in its metadata; whether it was changed cannot be told")
+            notes = self.run.metadata.get(NOTES)
+            said = f" ({'; '.join(map(str, notes))})" if isinstance(notes, list) else ""
+            problems.append(f"{self.row['run']} has no key in its metadata{said}; whether it was changed cannot be told")
         elif self.row.get("key") not in {self._key(str(run_key), qrels) for qrels in keys}:
             problems.append(f"{self.row['run']}, its judgements or the settings were changed after the figures were computed")
         yield from (f"{self.name}: {problem}" for problem in problems)
