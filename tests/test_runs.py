@@ -272,11 +272,16 @@ def test_only_the_topics_of_a_collection(tmp_path: Path) -> None:
     run = Run.of("theirs", {"1": {"a": 1.0}, "2": {"a": 1.0}, "99": {"a": 1.0}}, {"notes": "foreign"})
     kept = run.only(["2", "1", "7"])
     assert list(kept.rankings) == ["1", "2"]
-    assert kept.metadata["notes"] == ["foreign", "topics that are not in the collection, and were left out: 1"]
+    assert kept.metadata["notes"] == ["foreign", "topics that are not in the collection, left out: 1 (99)"]
     assert run.only(["1", "2", "99"]) == run
     problem = "'theirs' has no results for any topic asked for: its topics are 1, 2, 99, those asked for C141, C142; was it made"
     with pytest.raises(XlrankError, match=problem):
         run.only(["C141", "C142"])
+
+
+def test_a_run_is_printed_in_one_short_line() -> None:
+    run = Run.of("mine", SCORES, {"notes": ["a note"] * 100})
+    assert repr(run) == str(run) == "Run('mine', 2 topics, 6 results)"
 
 
 def test_metadata_that_are_no_json_do_no_harm(tmp_path: Path) -> None:

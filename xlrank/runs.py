@@ -7,7 +7,7 @@ import lzma
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -42,9 +42,11 @@ SUFFIXES = (".tsv", ".tsv.gz")
 """Of the files of a pre-ranking."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """Topic id to its ranking: (document id, score) pairs, best first, equal scores in the order of document ids.
+
+    Printed, how many topics and results there are.
 
     Attributes:
         name: the system's name, the last column of a TREC file.
@@ -56,6 +58,9 @@ class Run:
     rankings: Mapping[str, tuple[tuple[str, float], ...]]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Run({self.name!r}, {len(self.rankings)} topics, {sum(map(len, self.rankings.values()))} results)"
+
     @classmethod
     def of(cls, name: str, scores: Mapping[str, Mapping[str, float]], metadata: Mapping[str, Any] | None = None) -> "Run":
         """A run from topic id to document id to score, sorted here."""
@@ -66,21 +71,23 @@ class Run:
         return Run(self.name, {topic: ranking[:depth] for topic, ranking in self.rankings.items()}, self.metadata)
 
     def only(self, topics: Iterable[str]) -> "Run":
-        """The results for these topics; a note in the metadata says how many others were left out.
+        """The results for these topics; a note in the metadata says how many others were left out, and names some.
 
         Raises:
             XlrankError: there are results for none of them, so the run was made for another collection.
         """
         wanted = dict.fromkeys(topics)
         rankings = {topic: ranking for topic, ranking in self.rankings.items() if topic in wanted}
-        if not rankings:
+        if self.rankings and not rankings:
             raise XlrankError(
-                f"run {self.name!r} has no results for any topic asked for: its topics are {_sample(self.rankings)}, those asked "
-                f"for {_sample(wanted)}; was it made for another collection?"
+                f"run {self.name!r} has no results for any topic asked for: its topics are {sample(self.rankings)}, those asked "
+                f"for {sample(wanted)}; was it made for another collection?"
             )
-        left_out = [topic for topic in self.rankings if topic not in wanted]
-        notes = [f"topics that are not in the collection, and were left out: {len(left_out)}"] if left_out else []
-        return Run(self.name, rankings, self.metadata).noted(*notes)
+        return Run(self.name, rankings, self.metadata).noted(*self.foreign(wanted))
+
+    def foreign(self, topics: Container[str]) -> list[str]:
+        """A note on the results for other topics than these, which :meth:`only` leaves out; none where there are none."""
+        return topics_noted("topics that are not in the collection, left out", [t for t in self.rankings if t not in topics])
 
     def noted(self, *notes: str) -> "Run":
         """The run with more notes in its metadata."""
@@ -118,7 +125,7 @@ class Run:
         if not metadata:
             with replacing(path) as run:
                 run.write_bytes(packed)
-            metadata_path(path).unlink(missing_ok=True)
+                metadata_path(path).unlink(missing_ok=True)
             return path
         said = _metadata_lines({TIE: hashlib.sha256(text).hexdigest(), **metadata})
         # The run takes its name first: until the metadata follow, it is a run without metadata, not one with those of another.
@@ -338,7 +345,13 @@ def _below(floor: float, place: int) -> float:
     return floor - place * max(1.0, abs(floor) * 1e-9)
 
 
-def _sample(topics: Iterable[str]) -> str:
+def topics_noted(what: str, topics: Sequence[str]) -> list[str]:
+    """A note on topics that were treated in some way: how many, and the first of them; none where there are none."""
+    return [f"{what}: {len(topics)} ({sample(topics)})"] if topics else []
+
+
+def sample(topics: Iterable[str]) -> str:
+    """The first three topic ids."""
     named = list(topics)
     return ", ".join(named[:3]) + (", …" if len(named) > 3 else "") if named else "none"
 

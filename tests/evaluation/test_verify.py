@@ -147,6 +147,15 @@ def test_runs_of_another_pair_or_of_other_candidates(tmp_path: Path) -> None:
     assert any("which is not in runs/clef-2003/tr-en.first.trec" in problem for problem in verify(folder))
 
 
+def test_topics_without_relevant_documents_may_count(tmp_path: Path) -> None:
+    folder = write_results(tmp_path)
+    assert verify(folder) == []
+    edit(folder, lambda results: results["treatment"].update(topics_without_relevant="zero"))
+    problems = verify(folder)
+    assert sum("or the settings were changed" in problem for problem in problems) == 6
+    assert "clef/2003 tr-en first: map of topic 7 is stored as nothing, recomputed as 0" in problems
+
+
 def test_changed_judgements_settings_and_costs(tmp_path: Path) -> None:
     folder = write_results(tmp_path)
     qrels = folder / "qrels/clef-2003.en.txt"

@@ -10,6 +10,7 @@ from typing import Any
 import xlrank
 from xlrank.composition.resolve import STAND_INS
 from xlrank.errors import XlrankError
+from xlrank.evaluation.metrics import without_relevant_noted
 from xlrank.evaluation.published import published_value
 from xlrank.evaluation.significance import Comparison, Tests, compare_families
 from xlrank.experiment.check import Checked, check
@@ -56,6 +57,7 @@ def run_experiment(
     runs: Runs = {}
     notes = list(checked.notes)
     for pair in checked.pairs:
+        notes += [f"{pair}: {note}" for note in without_relevant_noted(pair.qrels, experiment.without_relevant)]
         for system in checked.systems(pair):
             if ends is not None and monotonic() > ends:
                 notes.append(f"{pair} {system.name}: not made, the budget of {budget.minutes:g} minutes was used up")
@@ -163,7 +165,11 @@ def _results(experiment: Experiment, rows: list[Row], notes: list[str], command:
         "precision": resolve_precision(experiment.precision),
         "metrics": list(experiment.metrics),
         "tests": tests,
-        "treatment": {"topics_without_results": experiment.missing, "ties": experiment.ties},
+        "treatment": {
+            "topics_without_results": experiment.missing,
+            "topics_without_relevant": experiment.without_relevant,
+            "ties": experiment.ties,
+        },
         "rows": rows,
         "notes": notes,
     }

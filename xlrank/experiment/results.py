@@ -50,7 +50,8 @@ def row(
     """
     tests = experiment.tests
     treatment = (list(experiment.metrics), experiment.ties, experiment.missing)
-    key = figures_key(str(run.metadata["key"]), pair.qrels, *treatment, tests.seed, tests.resamples)
+    settings = (*treatment, tests.seed, tests.resamples, experiment.without_relevant)
+    key = figures_key(str(run.metadata["key"]), pair.qrels, *settings)
     figures = known.get(key) or _figures(experiment, pair, run)
     modules = {str(leaf): _module(leaf) for leaf in composition.leaves()} if composition else {}
     return {
@@ -127,7 +128,14 @@ def _write_texts(path: Path, texts: Mapping[str, str]) -> None:
 
 
 def _figures(experiment: Experiment, pair: LanguagePair, run: Run) -> dict[str, Any]:
-    per_topic = evaluate(run, pair.qrels, experiment.metrics, ties=experiment.ties, missing=experiment.missing)
+    per_topic = evaluate(
+        run,
+        pair.qrels,
+        experiment.metrics,
+        ties=experiment.ties,
+        missing=experiment.missing,
+        without_relevant=experiment.without_relevant,
+    )
     tests = experiment.tests
     return {
         "per_topic": per_topic,

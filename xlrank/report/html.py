@@ -129,12 +129,18 @@ def _plain_table(board: Board, group: str, pairs: Sequence[Pair]) -> dict[str, A
 def _source(source: Source) -> dict[str, Any]:
     """What the page says on a results folder."""
     results, treatment = source.results, source.results.treatment
-    missing = "count 0" if treatment.topics_without_results == "zero" else "are left out"
+    treated = {"zero": "count 0", "skip": "are left out"}
+    missing, irrelevant = treated[treatment.topics_without_results], treated[treatment.topics_without_relevant]
     order = "of the run" if treatment.ties == "run" else "of trec_eval"
     facts = [("Folder", source.link), ("Title", results.title), ("Version", f"xlrank {results.xlrank}")]
     if results.tests.baseline:
         facts.append(("Test", figures.tests_in_words(results.tests)))
-    facts.append(("Treatment", f"topics without results {missing}; equal scores in the order {order}"))
+    facts.append(
+        (
+            "Treatment",
+            f"topics without results {missing}, those without relevant documents {irrelevant}; equal scores in the order {order}",
+        )
+    )
     facts.append(("Environment", " · ".join(f"{name} {value}" for name, value in results.environment.items())))
     experiment = json.dumps(results.experiment, ensure_ascii=False, indent=1) if results.experiment else ""
     return {
