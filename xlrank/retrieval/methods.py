@@ -191,7 +191,8 @@ class Given(FirstStage):
         """See :class:`FirstStage`."""
         path = search.path(self.template)
         run = read_preranking(path, search.depth) if path.is_dir() else Run.read(path)
-        return (run if search.topics is None else run.only(search.topics)).top(search.depth)
+        asked = search.topics if search.topics is not None else [topic.id for topic in search.originals]
+        return run.only(asked).top(search.depth)
 
 
 @lru_cache(maxsize=2)
