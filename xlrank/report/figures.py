@@ -1,5 +1,6 @@
 """Numbers, names and dates as every writer prints them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from xlrank.languages import LANGUAGES
@@ -94,6 +95,11 @@ def direction(code: str) -> str:
     if code not in LANGUAGES:
         return "auto"
     return "rtl" if LANGUAGES[code].script in RIGHT_TO_LEFT else "ltr"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def date(text: str) -> str:

@@ -75,13 +75,13 @@ def inline(plot: Plot) -> str:
 
 def _facts(board: Board) -> Iterator[tuple[str, str]]:
     collections = list(dict.fromkeys(pair.collection for pair in board.pairs))
-    yield "Collections" if len(collections) > 1 else "Collection", _listed(collections, 4)
+    yield "Collections" if len(collections) > 1 else "Collection", figures.listed(collections, 4)
     yield "Language pairs", _pairs(board.pairs)
     yield "Systems", str(len(board.systems))
     topics = sorted({entry.row.topics for entry in board.entries})
     yield "Topics", f"{topics[0]}–{topics[-1]}" if len(topics) > 1 else str(topics[0])
     if labels := board.baseline_labels():
-        yield "Baseline" if len(labels) == 1 else "Baselines", _listed(labels, 3)
+        yield "Baseline" if len(labels) == 1 else "Baselines", figures.listed(labels, 3)
     dates = sorted(figures.date(source.results.date) for source in board.sources)
     yield "Evaluated", dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
 
@@ -90,10 +90,6 @@ def _pairs(pairs: Sequence[Pair]) -> str:
     if len(pairs) > 1:
         return str(len(pairs))
     return f"{figures.language_name(pairs[0].query)} → {figures.language_name(pairs[0].documents)}"
-
-
-def _listed(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _legend(board: Board) -> Iterator[str]:
