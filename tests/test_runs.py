@@ -1,20 +1,32 @@
 """Runs as TREC files: what is written is read back exactly, and what is malformed is named by line."""
 
 import gzip
+import hashlib
+import importlib
 import math
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from xlrank.errors import XlrankError
-from xlrank.runs import Run, append_relevant, read_preranking
+from xlrank.runs import Run, append_relevant, metadata_path, read_preranking
 
 SCORES = {
     "q1": {"d1": 0.1 + 0.2, "d2": 1e-300, "документ": -1 / 3, "d4": 12345678.87654321},
     "2": {"d9": math.pi, "d10": math.nextafter(math.pi, 4)},
 }
+
+
+def by_topic(rows: Iterable[Any]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        found.setdefault(row.query_id, {})[row.doc_id] = row.score
+    return found
 
 
 def written(path: Path, text: str) -> Path:
@@ -52,12 +64,74 @@ def test_metadata_round_trip(tmp_path: Path) -> None:
         "precision": None,
         "platform.software": "xlrank: 0.1",
         "nested": {"список": [1, "a: b\n"]},
-        "odd": "a\u2028b\x85c\x0bd\x1ee",
+        "odd": "a\u2028b\x85c\x0bd\x1ee\x7f\ufeff",
     }
     run = Run.of("mine", SCORES, metadata)
     path = run.write(tmp_path / "a.trec")
-    assert path.read_text(encoding="utf-8").startswith('# ir_metadata.key: "0123"\n')
+    text = path.read_bytes()
+    assert all(len(line.split()) == 6 for line in text.decode().splitlines()), "results and nothing else"
     assert Run.read(path).metadata == metadata
+    beside = yaml.safe_load((tmp_path / "a.trec.meta.yaml").read_text(encoding="utf-8"))
+    assert beside == {"run_sha256": hashlib.sha256(text).hexdigest(), **metadata}
+
+
+def test_metadata_of_another_run_do_not_count_and_are_said_once(tmp_path: Path) -> None:
+    path = Run.of("mine", SCORES, {"key": "0123"}).write(tmp_path / "a.trec")
+    path.write_text("1 Q0 a 1 2.0 theirs\n")
+    note = "a.trec.meta.yaml was written for another content of the run, which counts as one without metadata"
+    assert Run.read(path) == Run.of("theirs", {"1": {"a": 2.0}}, {"notes": [note]})
+    Run.of("mine", {"1": {"a": 1.0}}).write(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.trec"], "metadata of an earlier run are gone"
+
+
+@pytest.mark.parametrize("text", ["run_sha256:\n", "- x\n", "key: {\n", "\xff", "[" * 5000, "n: " + "1" * 5000])
+def test_damaged_metadata_do_no_harm(tmp_path: Path, text: str) -> None:
+    path = Run.of("mine", {"1": {"a": 2.0}}, {"key": "0123"}).write(tmp_path / "a.trec")
+    metadata_path(path).write_text(text, encoding="latin-1")
+    run = Run.read(path)
+    (note,) = run.metadata.pop("notes")  # type: ignore[attr-defined]
+    assert (
+        note.startswith("a.trec.meta.yaml cannot be read, so that the run counts as one without metadata (") and "\n" not in note
+    )
+    assert run == Run.of("mine", {"1": {"a": 2.0}})
+
+
+def test_other_tools_read_our_runs(tmp_path: Path) -> None:
+    path = Run.of("my\tsystem", SCORES, {"key": "0123", "notes": ["a note"]}).write(tmp_path / "a.trec")
+    read = pytest.importorskip("ranx").Run.from_file(str(path), kind="trec")
+    assert {topic: dict(found) for topic, found in read.run.items()} == SCORES
+    pandas = pytest.importorskip("pandas")
+    columns = ["topic", "q0", "document", "rank", "score", "name"]
+    frame = pandas.read_csv(path, sep=r"\s+", names=columns, dtype={"topic": str})
+    assert {topic: dict(zip(rows["document"], rows["score"], strict=True)) for topic, rows in frame.groupby("topic")} == SCORES
+    assert set(frame["name"]) == {"mysystem"}
+
+
+def test_trec_evals_wrappers_read_our_runs(tmp_path: Path) -> None:
+    path = Run.of("mine", SCORES, {"key": "0123"}).write(tmp_path / "a.trec")
+    readers = 0
+    for name, read in (
+        ("pytrec_eval", lambda module: module.parse_run(path.open(encoding="utf-8"))),
+        ("ir_measures", lambda module: by_topic(module.read_trec_run(str(path)))),
+    ):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        assert read(module) == SCORES
+        readers += 1
+    if not readers:
+        pytest.skip("needs pytrec_eval or ir_measures")
+
+
+def test_metadata_at_the_head_are_read_as_they_were_written_before(tmp_path: Path) -> None:
+    text = '# ir_metadata.key: "0123"\n# ir_metadata.cost: {"seconds": 1.5}\n1 Q0 a 1 2.0 mine\n'
+    run = Run.read(written(tmp_path / "a.trec", text))
+    assert run == Run.of("mine", {"1": {"a": 2.0}}, {"key": "0123", "cost": {"seconds": 1.5}})
+    run.write(tmp_path / "a.trec")
+    assert Run.read(tmp_path / "a.trec") == run and (tmp_path / "a.trec").read_text() == "1 Q0 a 1 2.0 mine\n"
+    empty = '# ir_metadata.key: "0123"\n# ir_metadata.empty: "none"\n'
+    assert Run.read(written(tmp_path / "b.trec", empty)) == Run("none", {}, {"key": "0123"})
 
 
 def test_foreign_comments_and_metadata_are_kept_or_skipped(tmp_path: Path) -> None:
@@ -121,10 +195,32 @@ def test_top_pairs_and_scores() -> None:
 
 def test_a_failed_write_leaves_the_old_run(tmp_path: Path) -> None:
     path = Run.of("mine", {"1": {"a": 1.0}}).write(tmp_path / "a.trec")
-    before = path.read_bytes()
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
     with pytest.raises(TypeError):
         Run.of("mine", {"1": {"b": 1.0}}, {"bad": object()}).write(path)
-    assert path.read_bytes() == before
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_an_interrupted_write_leaves_no_run_with_metadata_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Run.of("mine", {"1": {"a": 1.0}}, {"key": "old"}).write(tmp_path / "a.trec")
+    replace, allowed = Path.replace, 0
+
+    def interrupted(self: Path, target: Path) -> Path:
+        nonlocal allowed
+        if not allowed:
+            raise KeyboardInterrupt
+        allowed -= 1
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    found = []
+    for allowed in (0, 1, 2):
+        with suppress(KeyboardInterrupt):
+            Run.of("mine", {"1": {"a": 2.0}}, {"key": "new"}).write(path)
+        run = Run.read(path)
+        found.append((run.scores()["1"]["a"], run.metadata.get("key")))
+    assert found == [(1.0, "old"), (2.0, None), (2.0, "new")]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_packed_runs_are_read_and_written(tmp_path: Path) -> None:
@@ -132,6 +228,11 @@ def test_packed_runs_are_read_and_written(tmp_path: Path) -> None:
     path = run.write(tmp_path / "a.trec.gz")
     assert path.read_bytes()[:2] == b"\x1f\x8b"
     assert Run.read(path) == run
+    assert Run.read(run.write(tmp_path / "a.trec.xz")) == run
+    (tmp_path / "c.trec").write_bytes(gzip.decompress(path.read_bytes()))
+    metadata_path(path).rename(tmp_path / "c.trec.meta.yaml")
+    assert Run.read(tmp_path / "c.trec") == run, "unpacked, a run keeps its metadata"
+    run.write(path)
     assert run.write(tmp_path / "b.trec.gz").read_bytes() == path.read_bytes(), "no time of day in the file"
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(XlrankError, match=r"a\.trec\.gz: cannot be read"):
@@ -171,11 +272,16 @@ def test_only_the_topics_of_a_collection(tmp_path: Path) -> None:
     run = Run.of("theirs", {"1": {"a": 1.0}, "2": {"a": 1.0}, "99": {"a": 1.0}}, {"notes": "foreign"})
     kept = run.only(["2", "1", "7"])
     assert list(kept.rankings) == ["1", "2"]
-    assert kept.metadata["notes"] == ["foreign", "topics that are not in the collection, and were left out: 1"]
+    assert kept.metadata["notes"] == ["foreign", "topics that are not in the collection, left out: 1 (99)"]
     assert run.only(["1", "2", "99"]) == run
     problem = "'theirs' has no results for any topic asked for: its topics are 1, 2, 99, those asked for C141, C142; was it made"
     with pytest.raises(XlrankError, match=problem):
         run.only(["C141", "C142"])
+
+
+def test_a_run_is_printed_in_one_short_line() -> None:
+    run = Run.of("mine", SCORES, {"notes": ["a note"] * 100})
+    assert repr(run) == str(run) == "Run('mine', 2 topics, 6 results)"
 
 
 def test_metadata_that_are_no_json_do_no_harm(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from xlrank.text import clean, sentences
+from xlrank.text import clean, sentences, shortened
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,10 @@ def test_letters_and_combining_marks_are_untouched() -> None:
 )
 def test_sentences(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+def test_texts_are_cut_between_words() -> None:
+    assert shortened("short", 160) == "short"
+    cut = shortened("word " * 100, 160)
+    assert cut.endswith("word…") and len(cut) <= 161
+    assert shortened("字" * 300, 160) == "字" * 160 + "…"

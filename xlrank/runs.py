@@ -1,49 +1,65 @@
 """Runs: what a system returns. Every stage reads and writes them as TREC files, so any stage can be somebody else's."""
 
 import gzip
+import hashlib
 import json
+import lzma
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from xlrank.errors import XlrankError
-from xlrank.files import DAMAGE, open_packed, replacing, write_text
+from xlrank.files import DAMAGE, open_packed, replacing
 
 HEADER = "# ir_metadata."
-"""Start of a comment line with metadata (https://www.ir-metadata.org), one JSON value a line."""
+"""Start of a comment line with metadata (https://www.ir-metadata.org), one JSON value a line, at the head of older run files."""
+
+BESIDE = ".meta.yaml"
+"""What the name of a run file is followed by in that of its metadata: lines of YAML, each a name and a JSON value."""
+
+TIE = "run_sha256"
+"""Metadata in a file: SHA-256 of the run's unpacked text. Metadata of another text are not the run's."""
 
 NOTES = "notes"
 """Metadata: sentences on what was odd about a run."""
 
 EMPTY = "empty"
-"""Metadata in the file of a run that found nothing at all: its name, which no line has."""
+"""Metadata of a run that found nothing at all: its name, which no line has."""
 
 LONGEST_LINE = 2**20
 """Bytes of a line at most: without a bound, a file that is no run at all would be read into memory whole."""
 
 FORMAT = "lines of 'topic Q0 document rank score name'"
 RANK = re.compile("[0-9]{1,9}")
+NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""Characters that JSON may hold as they are and YAML may not, or reads as ends of lines."""
+PACKERS: dict[str, Callable[[bytes], bytes]] = {".gz": lambda text: gzip.compress(text, mtime=0), ".xz": lzma.compress}
 SUFFIXES = (".tsv", ".tsv.gz")
 """Of the files of a pre-ranking."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """Topic id to its ranking: (document id, score) pairs, best first, equal scores in the order of document ids.
+
+    Printed, how many topics and results there are.
 
     Attributes:
         name: the system's name, the last column of a TREC file.
         rankings: topic id to its ranking.
-        metadata: what produced it, written as comment lines at the head of the file.
+        metadata: what produced it, JSON values by name; written beside the file, not into it.
     """
 
     name: str
     rankings: Mapping[str, tuple[tuple[str, float], ...]]
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Run({self.name!r}, {len(self.rankings)} topics, {sum(map(len, self.rankings.values()))} results)"
 
     @classmethod
     def of(cls, name: str, scores: Mapping[str, Mapping[str, float]], metadata: Mapping[str, Any] | None = None) -> "Run":
@@ -55,21 +71,23 @@ class Run:
         return Run(self.name, {topic: ranking[:depth] for topic, ranking in self.rankings.items()}, self.metadata)
 
     def only(self, topics: Iterable[str]) -> "Run":
-        """The results for these topics; a note in the metadata says how many others were left out.
+        """The results for these topics; a note in the metadata says how many others were left out, and names some.
 
         Raises:
             XlrankError: there are results for none of them, so the run was made for another collection.
         """
         wanted = dict.fromkeys(topics)
         rankings = {topic: ranking for topic, ranking in self.rankings.items() if topic in wanted}
-        if not rankings:
+        if self.rankings and not rankings:
             raise XlrankError(
-                f"run {self.name!r} has no results for any topic asked for: its topics are {_sample(self.rankings)}, those asked "
-                f"for {_sample(wanted)}; was it made for another collection?"
+                f"run {self.name!r} has no results for any topic asked for: its topics are {sample(self.rankings)}, those asked "
+                f"for {sample(wanted)}; was it made for another collection?"
             )
-        left_out = [topic for topic in self.rankings if topic not in wanted]
-        notes = [f"topics that are not in the collection, and were left out: {len(left_out)}"] if left_out else []
-        return Run(self.name, rankings, self.metadata).noted(*notes)
+        return Run(self.name, rankings, self.metadata).noted(*self.foreign(wanted))
+
+    def foreign(self, topics: Container[str]) -> list[str]:
+        """A note on the results for other topics than these, which :meth:`only` leaves out; none where there are none."""
+        return topics_noted("topics that are not in the collection, left out", [t for t in self.rankings if t not in topics])
 
     def noted(self, *notes: str) -> "Run":
         """The run with more notes in its metadata."""
@@ -91,26 +109,37 @@ class Run:
     def write(self, path: str | Path) -> Path:
         """Write a TREC run file (``topic Q0 document rank score name``), whole or not at all; scores keep full precision.
 
-        A name that ends in ``.gz`` gives a packed file.
+        The file holds nothing else, so that other tools read it. Metadata lie beside it, in ``PATH.meta.yaml``, tied to the run
+        by the hash of its text. A name that ends in ``.gz`` or ``.xz`` gives a packed file.
         """
-        metadata = self.metadata if any(self.rankings.values()) else {**self.metadata, EMPTY: self.name}
-        lines = [f"{HEADER}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in metadata.items()]
-        tag = self.name.replace(" ", "")
-        for topic, ranking in self.rankings.items():
-            lines += [f"{topic} Q0 {document} {rank} {float(score)!r} {tag}" for rank, (document, score) in enumerate(ranking, 1)]
-        text = "\n".join(lines) + "\n"
-        if Path(path).suffix == ".gz":
-            with replacing(Path(path)) as temporary:
-                temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
-        else:
-            write_text(Path(path), text)
-        return Path(path)
+        path = Path(path)
+        metadata = dict(self.metadata) if any(self.rankings.values()) else {**self.metadata, EMPTY: self.name}
+        tag = "".join(self.name.split()) or "run"
+        lines = [
+            f"{topic} Q0 {document} {rank} {float(score)!r} {tag}\n"
+            for topic, ranking in self.rankings.items()
+            for rank, (document, score) in enumerate(ranking, 1)
+        ]
+        text = "".join(lines).encode()
+        packed = PACKERS[path.suffix](text) if path.suffix in PACKERS else text
+        if not metadata:
+            with replacing(path) as run:
+                run.write_bytes(packed)
+                metadata_path(path).unlink(missing_ok=True)
+            return path
+        said = _metadata_lines({TIE: hashlib.sha256(text).hexdigest(), **metadata})
+        # The run takes its name first: until the metadata follow, it is a run without metadata, not one with those of another.
+        with replacing(metadata_path(path)) as beside, replacing(path) as run:
+            beside.write_text(said, encoding="utf-8")
+            run.write_bytes(packed)
+        return path
 
     @classmethod
     def read(cls, path: str | Path) -> "Run":
         """Read a TREC run file, whoever wrote it (``.gz`` and ``.xz`` too), or a folder with a pre-ranking.
 
-        As in trec_eval, scores decide and ranks do not. Where ranks say something else, a note in the metadata tells of it.
+        As in trec_eval, scores decide and ranks do not. Where ranks say something else, a note in the metadata tells of it, and
+        so it does where the metadata beside the file are of another run.
 
         Raises:
             XlrankError: unreadable, not six columns, a score that is no finite number, or a document twice in a topic.
@@ -121,8 +150,8 @@ class Run:
         metadata: dict[str, Any] = {}
         scores: dict[str, dict[str, float]] = {}
         ranks: dict[str, list[str]] = {}
-        name = ""
-        for number, line in _lines(path, "a TREC run"):
+        name, digest = "", hashlib.sha256()
+        for number, line in _lines(path, "a TREC run", digest.update):
             if line.startswith(HEADER):
                 key, _, value = line.removeprefix(HEADER).partition(": ")
                 metadata[key] = _metadata_value(value)
@@ -133,11 +162,18 @@ class Run:
                     raise XlrankError(f"{path}, line {number}: document {document!r} stands twice in topic {topic!r}")
                 found[document] = score
                 ranks.setdefault(topic, []).append(rank)
-        if not scores and EMPTY in metadata:
-            return cls(str(metadata.pop(EMPTY)), {}, metadata)
-        if not scores:
+        beside, problem = _metadata_beside(path, digest.hexdigest())
+        metadata |= beside
+        empty = metadata.pop(EMPTY, None)
+        if not scores and empty is None:
             raise XlrankError(f"{path}: holds no results; expected {FORMAT}")
-        return cls.of(name, scores, metadata).noted(*_differences(scores, ranks))
+        run = cls.of(name, scores, metadata) if scores else cls(str(empty), {}, metadata)
+        return run.noted(*problem, *_differences(scores, ranks))
+
+
+def metadata_path(run: Path) -> Path:
+    """Where the metadata of a run file are."""
+    return run.with_name(run.name + BESIDE)
 
 
 def read_preranking(folder: str | Path, depth: int | None = None) -> Run:
@@ -204,14 +240,40 @@ def append_relevant(run: Run, qrels: Mapping[str, Mapping[str, int]]) -> Run:
     return Run(f"{run.name}+relevant", rankings, {**run.metadata, "oracle": oracle})
 
 
-def _lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers, from 1, without line ends."""
+def _metadata_lines(metadata: Mapping[str, Any]) -> str:
+    """Metadata as YAML of one line each, whose values are JSON."""
+    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in metadata.items())
+    return NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", "".join(lines))
+
+
+def _metadata_beside(run: Path, digest: str) -> tuple[dict[str, Any], list[str]]:
+    """The metadata that lie beside a run file with this text, and a note where there are some that are not its own."""
+    path, metadata = metadata_path(run), dict[str, Any]()
+    if not path.exists():
+        return {}, []
+    try:
+        for number, line in _lines(path, "metadata of a run"):
+            name, colon, value = line.partition(": ")
+            if line.strip() and not line.startswith("#"):
+                metadata[name] = json.loads(value) if colon else None
+                if not colon:
+                    raise XlrankError(f"{path}, line {number}: expected a name, a colon and a JSON value")
+    except (XlrankError, ValueError, RecursionError) as error:
+        return {}, [f"{path.name} cannot be read, so that the run counts as one without metadata ({error})"]
+    if metadata.pop(TIE, None) != digest:
+        return {}, [f"{path.name} was written for another content of the run, which counts as one without metadata"]
+    return metadata, []
+
+
+def _lines(path: Path, expected: str, told: Callable[[bytes], object] = len) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file with their numbers, from 1, without line ends; ``told`` gets the bytes of each."""
     number = 0
     try:
         with open_packed(path) as stream:
             for number, raw in enumerate(_raw_lines(stream), 1):
                 if len(raw) > LONGEST_LINE:
                     raise XlrankError(f"{path}, line {number}: longer than {LONGEST_LINE // 2**20} MiB; expected {expected}")
+                told(raw)
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         raise XlrankError(f"{path}, line {number}: not UTF-8 text; expected {expected}") from None
@@ -283,7 +345,13 @@ def _below(floor: float, place: int) -> float:
     return floor - place * max(1.0, abs(floor) * 1e-9)
 
 
-def _sample(topics: Iterable[str]) -> str:
+def topics_noted(what: str, topics: Sequence[str]) -> list[str]:
+    """A note on topics that were treated in some way: how many, and the first of them; none where there are none."""
+    return [f"{what}: {len(topics)} ({sample(topics)})"] if topics else []
+
+
+def sample(topics: Iterable[str]) -> str:
+    """The first three topic ids."""
     named = list(topics)
     return ", ".join(named[:3]) + (", …" if len(named) > 3 else "") if named else "none"
 

@@ -53,3 +53,12 @@ def word_count(text: str) -> float:
     """Roughly how many words a text has; of scripts without spaces, one for every one and a half letters."""
     letters = len(UNSPACED.findall(text))
     return letters / LETTERS_A_WORD + len(SPACED_WORD.findall(UNSPACED.sub(" ", text) if letters else text))
+
+
+def shortened(text: str, most: int) -> str:
+    """The first words, up to ``most`` characters; a cut is marked, and made between words where there are any."""
+    if len(text) <= most:
+        return text
+    cut = text[:most]
+    words = cut.rpartition(" ")[0]
+    return (words if len(words) > most // 2 else cut).rstrip() + "…"

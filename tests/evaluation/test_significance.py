@@ -42,21 +42,34 @@ def test_counts_wins_losses_and_ties_up_to_rounding() -> None:
     ("system", "baseline", "p_value"),
     [
         ({"a": 0.5, "b": 0.1}, {"a": 0.5, "b": 0.1}, 1.0),
-        ({"a": 0.6, "b": 0.4, "c": 0.3}, {"a": 0.5, "b": 0.3, "c": 0.2}, 0.0),
+        ({"a": 1.0, "b": 1.0}, {"a": 0.5, "b": 0.5}, 0.5),
+        ({"a": 0.6, "b": 0.4, "c": 0.3}, {"a": 0.5, "b": 0.3, "c": 0.2}, 0.25),
         ({"a": 0.6}, {"a": 0.5}, None),
     ],
-    ids=["no difference", "constant difference", "one topic"],
+    ids=["no difference", "two equal differences", "three equal differences", "one topic"],
 )
-def test_where_the_t_test_is_not_defined(system: dict[str, float], baseline: dict[str, float], p_value: float | None) -> None:
+def test_without_variance_only_signs_can_be_tested(
+    system: dict[str, float], baseline: dict[str, float], p_value: float | None
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert compare(system, baseline).p_value == p_value
+        found = {method: compare(system, baseline, Settings(method=method)).p_value for method in METHODS}
+    assert found == {"t-test": None, "bootstrap": None, "randomisation": p_value}
 
 
 def test_identical_systems() -> None:
     values = {"a": 0.5, "b": 0.25, "c": 0.0}
     for method in METHODS:
-        assert compare(values, values, Settings(method=method)) == Comparison(0.0, 1.0, 0, 0, 3, 3, None, 0.0, (0.0, 0.0))
+        p_value = 1.0 if method == "randomisation" else None
+        assert compare(values, values, Settings(method=method)) == Comparison(0.0, p_value, 0, 0, 3, 3, None, 0.0, (0.0, 0.0))
+
+
+def test_what_cannot_be_tested_is_no_member_of_the_family() -> None:
+    values = {"base": random_values(1), "x": random_values(2, 0.1)}
+    values["y"] = {topic: value - 0.1 for topic, value in values["base"].items()}
+    found = compare_all(values, Settings(baseline="base"))
+    assert found["x"] is not None and found["y"] is not None
+    assert found["y"].p_corrected is None and found["x"].p_corrected == found["x"].p_value
 
 
 def test_topics_must_be_the_same() -> None:
@@ -104,7 +117,7 @@ def test_the_effect_is_hedges() -> None:
 def test_a_constant_difference_has_no_standardised_effect() -> None:
     system = {"a": 0.6, "b": 0.4, "c": 0.3}
     found = compare(system, {topic: value - 0.1 for topic, value in system.items()}, Settings(method="bootstrap", resamples=99))
-    assert (found.p_value, found.effect) == (0.01, None)
+    assert (found.p_value, found.effect) == (None, None)
     assert found.interval == pytest.approx((0.1, 0.1))
     exact = compare(system, {topic: value - 0.1 for topic, value in system.items()}, Settings(method="randomisation"))
     assert exact.p_value == 2 / 8

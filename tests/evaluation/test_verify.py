@@ -12,7 +12,7 @@ import pytest
 from tests.evaluation.results_folder import METRICS, TESTS, edit, write_results
 from xlrank.errors import XlrankError
 from xlrank.evaluation.verify import verify
-from xlrank.runs import Run
+from xlrank.runs import Run, metadata_path
 
 
 @pytest.mark.parametrize("method", ["t-test", "randomisation", "bootstrap"])
@@ -114,6 +114,27 @@ def test_a_run_made_anew_and_lost_or_damaged_runs(tmp_path: Path) -> None:
     assert comparisons == "comparisons were not recomputed, since they depend on clef/2003 tr-en document, clef/2003 fi-it query"
 
 
+def test_a_run_that_was_edited_has_lost_its_metadata(tmp_path: Path) -> None:
+    path = write_results(tmp_path) / "runs/clef-2003/tr-en.first.trec"
+    first = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(first[:-1]), encoding="utf-8")
+    assert (
+        "clef/2003 tr-en first: runs/clef-2003/tr-en.first.trec has no key in its metadata (tr-en.first.trec.meta.yaml was "
+        "written for another content of the run, which counts as one without metadata); whether it was changed cannot be told"
+    ) in verify(tmp_path)
+
+
+def test_folders_whose_runs_have_their_metadata_at_their_head_are_verified(tmp_path: Path) -> None:
+    paths = list((write_results(tmp_path) / "runs").rglob("*.trec"))
+    assert len(paths) == 6
+    for path in paths:
+        beside = metadata_path(path)
+        head = "".join(f"# ir_metadata.{line}" for line in beside.read_text(encoding="utf-8").splitlines(keepends=True)[1:])
+        path.write_text(head + path.read_text(encoding="utf-8"), encoding="utf-8")
+        beside.unlink()
+    assert verify(tmp_path) == []
+
+
 def test_runs_of_another_pair_or_of_other_candidates(tmp_path: Path) -> None:
     folder = write_results(tmp_path)
     edit(folder, lambda results: results["rows"][1].update(candidates="runs/clef-2003/fi-it.first.trec"))
@@ -124,6 +145,15 @@ def test_runs_of_another_pair_or_of_other_candidates(tmp_path: Path) -> None:
     run = Run.read(candidates)
     Run(run.name, {t: r[1:] for t, r in run.rankings.items()}, run.metadata).write(candidates)
     assert any("which is not in runs/clef-2003/tr-en.first.trec" in problem for problem in verify(folder))
+
+
+def test_topics_without_relevant_documents_may_count(tmp_path: Path) -> None:
+    folder = write_results(tmp_path)
+    assert verify(folder) == []
+    edit(folder, lambda results: results["treatment"].update(topics_without_relevant="zero"))
+    problems = verify(folder)
+    assert sum("or the settings were changed" in problem for problem in problems) == 6
+    assert "clef/2003 tr-en first: map of topic 7 is stored as nothing, recomputed as 0" in problems
 
 
 def test_changed_judgements_settings_and_costs(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from xlrank.retrieval.dense import DenseRetriever
 from xlrank.retrieval.fusion import fuse
 from xlrank.retrieval.lexical import Lexical
 from xlrank.retrieval.methods import Dense
-from xlrank.runs import Run
+from xlrank.runs import Run, metadata_path
 
 
 def test_the_default_plan(plan: Options, out: Path) -> None:
@@ -66,12 +66,10 @@ def test_files(plan: Options, out: Path) -> None:
     run(plan, out, languages=["ky"], systems=["dense", "split", "split(tr,en)+cross", "ens(split)"])
     names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     assert names == ["qrels", "results.json", "runs", "texts"]
-    assert [path.name for path in sorted((out / "runs" / "small").iterdir())] == [
-        "ky-en.dense.trec",
-        "ky-en.ens_split_.trec",
-        "ky-en.split.trec",
-        "ky-en.split_tr_en_+cross.trec",
-    ]
+    systems = ["dense", "ens_split_", "split", "split_tr_en_+cross"]
+    assert sorted(path.name for path in (out / "runs" / "small").iterdir()) == sorted(
+        f"ky-en.{name}.trec{end}" for name in systems for end in ("", ".meta.yaml")
+    )
     qrels = read_qrels(out / "qrels" / "small.en.txt")
     assert qrels == Collection(plan["collection"]).qrels("en")
     texts = {path.name: [json.loads(line) for line in path.read_text().splitlines()] for path in (out / "texts").iterdir()}
@@ -242,6 +240,24 @@ def test_a_damaged_run_is_made_anew(plan: Options, out: Path) -> None:
     (out / "results.json").write_text("{")
     second = run(small, out)
     assert [row["metrics"] for row in second["rows"]] == [row["metrics"] for row in first["rows"]]
+
+
+def test_a_run_with_its_metadata_at_its_head_is_used_again(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one whose text is no longer that of its metadata is made anew."""
+    small = plan | dict(languages=("ky",), systems=("dense",))
+    before = run(small, out)["rows"][0]
+    path = out / before["run"]
+    lines, beside = path.read_text(), metadata_path(path)
+    path.write_text("".join(f"# ir_metadata.{line}\n" for line in beside.read_text().splitlines()[1:]) + lines)
+    beside.unlink()
+    with monkeypatch.context() as patched:
+        forbid(patched)
+        assert run(small, out)["rows"][0] == before
+    Run.read(path).write(path)
+    path.write_text(lines.replace("d1", "d2", 1))
+    calls = count(monkeypatch, Dense, "run")
+    assert run(small, out)["rows"][0]["metrics"] == before["metrics"]
+    assert len(calls) == 1 and path.read_text() == lines
 
 
 def test_an_interrupted_ranker_continues(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

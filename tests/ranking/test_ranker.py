@@ -147,14 +147,32 @@ def test_reranking_uses_the_fields_asked_for(ranker: Ranker, collection: Collect
 
 
 @pytest.mark.parametrize(
-    ("topic", "document", "problem"), [("1", "d99", "document 'd99'"), ("7", "d1", "topic '7'"), ("1", "g1", "document 'g1'")]
+    ("topic", "document", "problem"),
+    [
+        ("1", "d99", "document 'd99' is not in collection"),
+        ("7", "d1", "has no results for any topic asked for: its topics are 7"),
+        ("1", "g1", "document 'g1' is not in collection"),
+    ],
 )
 def test_a_run_of_another_collection_is_refused(
     ranker: Ranker, collection: Collection, topic: str, document: str, problem: str
 ) -> None:
     run = Run.of("theirs", {topic: {document: 1.0}})
-    with pytest.raises(XlrankError, match=f"run 'theirs': {problem} is not in collection"):
+    with pytest.raises(XlrankError, match=f"run 'theirs':? {problem}"):
         ranker.rerank(run, collection, **LANGUAGES)
+
+
+def test_topics_of_another_collection_are_left_out_and_said(ranker: Ranker, collection: Collection) -> None:
+    more = Run.of("dense", {**CANDIDATES.scores(), "7": {"d1": 1.0}, "C8": {"elsewhere": 1.0}})
+    found = ranker.rerank(more, collection, **LANGUAGES)
+    assert found.rankings == ranker.rerank(CANDIDATES, collection, **LANGUAGES).rankings
+    assert found.metadata == {"notes": ["topics that are not in the collection, left out: 2 (7, C8)"]}
+
+
+def test_a_hit_is_printed_in_one_short_line(ranker: Ranker) -> None:
+    hit = ranker.rank("суу", [Document("d7", "мектеп\nжана " * 200, "Дарыя")], languages=("ky", "en"))[0]
+    line = f"Hit(rank=1, score={hit.score:.4f}, Document('d7', 'Дарыя. мектеп жана мектеп жана мектеп жана мектеп жана…'))"
+    assert repr(hit) == str(hit) == line
 
 
 def test_merging_keeps_an_unscored_topic_in_its_old_order() -> None:

@@ -13,7 +13,6 @@ from xlrank.errors import XlrankError
 from xlrank.report import drill
 from xlrank.report.board import Board, Source, board_of
 from xlrank.report.drill import DrillDown, drill_down, moved
-from xlrank.report.evidence import SNIPPET, shortened
 from xlrank.report.reading import read_results
 
 
@@ -130,10 +129,3 @@ def test_malformed_files_are_named(tmp_path: Path, file: str, message: str) -> N
     (folder / file).write_text("not that\n", encoding="utf-8")
     with pytest.raises(XlrankError, match=message):
         drill_down(board(folder))
-
-
-def test_texts_are_cut_between_words() -> None:
-    assert shortened("short") == "short"
-    cut = shortened("word " * 100)
-    assert cut.endswith("word…") and len(cut) <= SNIPPET + 1
-    assert shortened("字" * 300) == "字" * SNIPPET + "…"

@@ -14,7 +14,7 @@ def test_numbers() -> None:
         "0.500",
     ]
     assert [signed(value) for value in (0.0004, -0.0004, -0.02, 1.0)] == ["0.000", "0.000", "-0.020", "+1.000"]
-    assert [p_value(value) for value in (None, 0.0, 0.00099, 0.04951, 1.0)] == ["–", "<0.001", "<0.001", "0.050", "1.000"]
+    assert [p_value(value) for value in (None, 0.0, 0.00099, 0.04951, 1.0)] == ["n/a", "<0.001", "<0.001", "0.050", "1.000"]
     assert [effect(value) for value in (None, 0.001, -0.256, 1.5)] == ["–", "0.00", "-0.26", "+1.50"]
     assert interval((0.1, 0.25)) == "[0.100, 0.250]" and interval(None) == ""
 

@@ -11,7 +11,7 @@ from xlrank.report.reading import checked
 
 
 def made(value: dict[str, Any]) -> str:
-    return markdown(board_of([Source(Path("a"), checked(value), "small")]), [("plot-pairs.svg", "MAP")])
+    return markdown(board_of([Source(Path("a"), checked(value), "small")]), [("plot-pairs.svg", "MAP", "The best | 20.")])
 
 
 def test_marks() -> None:
@@ -25,6 +25,7 @@ def test_marks() -> None:
     persian = text.split("## ")[4]
     assert "| **0.410** |" in persian and "0.410**\\*" not in persian  # p = 0.05 is not below 0.05
     assert "against the baseline **DENSE**." in text
+    assert "![MAP](plot-pairs.svg)\n\nThe best \\| 20.\n" in text
     assert text.endswith(f"## Notes\n\n- First \\| note\n- {ARABIC}\n")
 
 

@@ -26,6 +26,14 @@ def test_one_language_of_documents_goes_without_saying_and_several_collections_d
     assert [cells[:3] for cells in table[1:]] == [("mini", "ky", "two lines"), ("clef/2003", "ky", "two lines")]
 
 
+def test_what_could_not_be_tested_is_not_significant() -> None:
+    untested = row("late", "ky-en", 0.9, 1.0)
+    untested["comparison"] |= {"p_value": None, "p_corrected": None}
+    value = results(rows=[row("dense", "ky-en", 0.4), untested])
+    assert console_table(value)[1] == ("ky", "LATE", "0.900", "0.900", "+0.500", "n/a", "1.3")
+    assert verdict(value).endswith("(p (Holm) n/a).")
+
+
 def test_a_metric_that_a_row_lacks() -> None:
     value = results(rows=[row("dense", "ky-en", 0.4, metrics={"map": 0.4})])
     assert console_table(value)[1][2:4] == ("0.400", "–")

@@ -118,6 +118,17 @@ def test_a_run_made_elsewhere(search: Search, tmp_path: Path) -> None:
     chosen = Search(search.collection, "tr", "en", search.base, depth=2, topics=frozenset({"1", "2", "10"}))
     found = first_stage(f"run({tmp_path}/{{query}}-{{document}}.trec)").run(chosen)
     assert found.rankings == {"1": (("d1", 8.0), ("d2", 7.0)), "2": (("d3", 1.0),)}
+    assert found.metadata["notes"] == ["topics that are not in the collection, left out: 1 (99)"]
+    everything = first_stage(f"run({tmp_path}/{{query}}-{{document}}.trec)").run(search)
+    assert set(everything.rankings) == {"1", "2"} and everything.metadata["notes"] == found.metadata["notes"]
+    path = tmp_path / "packed.trec.gz"
+    given, plain = first_stage(f"run({path})"), first_stage(f"run({tmp_path}/tr-en.trec)")
+    Run(run.name, run.rankings, {"cost": {"seconds": 1.5}}).write(path)
+    assert given.run(chosen).rankings == found.rankings and given.run(chosen).metadata["cost"] == {"seconds": 1.5}
+    before = given.identity(chosen)
+    Run(run.name, run.rankings, {"cost": {"seconds": 2.5}}).write(path)
+    assert given.identity(chosen) != before, "what a run costs becomes part of what is made of it"
+    assert plain.identity(chosen) == first_stage(f"run({tmp_path}/tr-en.trec)").identity(chosen)
     with pytest.raises(XlrankError, match=r"absent\.trec: no such file; expected a TREC run"):
         first_stage("run(absent.trec)").check(search)
     with pytest.raises(XlrankError, match=r"absent\.trec: no such file"):

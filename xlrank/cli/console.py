@@ -32,6 +32,10 @@ ReferenceOption = Annotated[
         "--reference", help="Repeat the original code's quirks: one side's invertible adapter in splits, doubled masks."
     ),
 ]
+WithoutRelevantOption = Annotated[
+    Literal["zero", "skip"],
+    typer.Option("--without-relevant", help="Topics for which no document is relevant: count 0, or are skipped."),
+]
 
 
 @contextmanager
@@ -70,13 +74,19 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, title in enumerate(header):
-        numeric = all(row[i][:1] in "0123456789+-−.–" for row in rows if row[i])
+        numeric = all(row[i] == "n/a" or row[i][:1] in "0123456789+-−.–<" for row in rows if row[i])
         table.add_column(title, justify="right" if numeric else "left", no_wrap=not numeric, overflow="fold")
     for row in rows:
         table.add_row(*row)
     # A pipe or a file has no width of its own: let lines run as long as they are.
     console = Console(width=None if Console().is_terminal else 200)
     console.print(table)
+
+
+def print_notes(notes: object, *, err: bool = False) -> None:
+    """Print notes, a line each: those of a run's metadata, whoever wrote them, or of an evaluation."""
+    for note in notes if isinstance(notes, list | tuple) else [notes] if notes else []:
+        typer.echo(f"note: {note}", err=err)
 
 
 def module_names(options: list[str] | None) -> dict[str, str]:

@@ -16,6 +16,7 @@ from xlrank.cli.console import (
     PrecisionOption,
     ReferenceOption,
     StandInOption,
+    WithoutRelevantOption,
     module_names,
     print_table,
     progress_bars,
@@ -50,6 +51,7 @@ def run_evaluation(
     module: ModuleOption = None,
     stand_in: StandInOption = "nearest",
     reference: ReferenceOption = False,
+    without_relevant: WithoutRelevantOption = "skip",
 ) -> None:
     """Evaluate systems on a collection, from first stage to leaderboard."""
     from xlrank.experiment.options import experiment_of
@@ -67,6 +69,7 @@ def run_evaluation(
         modules=module_names(module),
         stand_in=stand_in,
         reference=reference,
+        without_relevant=without_relevant,
     )
     _run(experiment, out, None)
 

@@ -7,8 +7,9 @@ import typer
 import xlrank
 from xlrank.cli.evaluation import report, run_evaluation, run_file
 from xlrank.cli.explain import explain
+from xlrank.cli.measure import evaluate
 from xlrank.cli.modules import app as module_app
-from xlrank.cli.stages import evaluate, fuse, index, rerank, search, translate
+from xlrank.cli.stages import fuse, index, rerank, search, translate
 from xlrank.cli.things import collection_app
 from xlrank.cli.train import app as train_app
 from xlrank.errors import XlrankError

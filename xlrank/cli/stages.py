@@ -1,7 +1,7 @@
-"""The stages one by one: ``index``, ``search``, ``rerank``, ``evaluate``."""
+"""The stages one by one: ``index``, ``search``, ``translate``, ``fuse``, ``rerank``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,12 +16,9 @@ from xlrank.cli.console import (
     ReferenceOption,
     StandInOption,
     module_names,
-    print_table,
+    print_notes,
     progress_bars,
 )
-
-if TYPE_CHECKING:
-    from xlrank.evaluation import Comparison
 
 MethodOption = Annotated[
     str,
@@ -66,11 +63,13 @@ def search(
     from xlrank.languages import language_code
     from xlrank.retrieval.first_stage import Search
     from xlrank.retrieval.methods import first_stage
+    from xlrank.runs import NOTES
 
     stage = first_stage(method)
     with progress_bars() as bars:
         languages = language_code(lang), language_code(documents)
         run = stage.run(Search(Collection(collection), *languages, Base(base), fields, depth, progress=bars))
+    print_notes(run.metadata.get(NOTES))
     typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
 
 
@@ -115,13 +114,16 @@ def fuse(
     """Fuse runs, whoever made them, into one."""
     from xlrank.errors import XlrankError
     from xlrank.retrieval.fusion import fuse as fused
-    from xlrank.runs import Run
+    from xlrank.runs import NOTES, Run
 
     try:
         numbers = [float(text) for text in weights.split(",")] if weights else None
     except ValueError:
         raise XlrankError(f"--weights {weights}: expected numbers joined by commas, e.g. 0.7,0.3") from None
-    result = fused([Run.read(path) for path in run], method, numbers, depth, k, normalisation)
+    runs = [Run.read(path) for path in run]
+    for each in runs:
+        print_notes(each.metadata.get(NOTES))
+    result = fused(runs, method, numbers, depth, k, normalisation)
     typer.echo(f"{result.name}: {len(result.rankings)} topics in {result.write(out)}")
 
 
@@ -149,7 +151,7 @@ def rerank(
     from xlrank.languages import language_code
     from xlrank.precision import resolve_precision
     from xlrank.ranking import Journal, Ranker
-    from xlrank.runs import Run
+    from xlrank.runs import NOTES, Run
 
     query_language, document_language = language_code(lang), language_code(documents)
     composition = parse(compose).resolve(resolver(query_language, document_language, module_names(module), stand_in=stand_in))
@@ -172,55 +174,8 @@ def rerank(
             progress=bars(str(composition)),
         )
     said = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "reference": reference}
-    Run(result.name, result.rankings, said | {"candidates": run.name}).write(out)
+    Run(result.name, result.rankings, {**result.metadata, **said, "candidates": run.name}).write(out)
     journal.remove()
+    print_notes(candidates.metadata.get(NOTES))
+    print_notes(result.metadata.get(NOTES))
     typer.echo(f"{composition}: {len(result.rankings)} topics in {out}")
-
-
-def evaluate(
-    run: Annotated[list[Path], typer.Option("--run", help="TREC run file; repeatable, the first is the baseline of the tests.")],
-    collection: CollectionOption = "mini",
-    documents: DocumentsOption = "en",
-    metric: Annotated[
-        list[str] | None, typer.Option(help="map, ndcg@10, mrr, recall@100, precision@k, rbp.80, judged@10, bpref …; repeatable.")
-    ] = None,
-    ties: Annotated[Literal["run", "trec_eval"], typer.Option(help="Order of equal scores: the run's, or trec_eval's.")] = "run",
-    missing: Annotated[Literal["zero", "skip"], typer.Option(help="Topics without results: count 0, or are skipped.")] = "zero",
-    method: Annotated[Literal["t-test", "randomisation", "bootstrap"], typer.Option(help="Paired test over topics.")] = "t-test",
-    correction: Annotated[Literal["holm", "bh", "none"], typer.Option(help="Of the tests made.")] = "holm",
-    seed: Annotated[int, typer.Option(help="Of resampling.")] = 13,
-) -> None:
-    """Measure runs against a collection's judgements, with paired tests of the first metric against the first run."""
-    from xlrank.collections import Collection
-    from xlrank.errors import XlrankError
-    from xlrank.evaluation import METRICS, Tests, compare_all
-    from xlrank.evaluation import evaluate as measure
-    from xlrank.evaluation.metrics import mean, metric_label
-    from xlrank.runs import Run
-
-    names = [str(path) for path in run]
-    if len(set(names)) < len(names):
-        raise XlrankError(f"--run {next(n for n in names if names.count(n) > 1)}: given twice; name each run once")
-    metrics = list(metric or METRICS)
-    qrels = Collection(collection).qrels(documents)
-    values = {name: measure(Run.read(name), qrels, metrics, ties=ties, missing=missing) for name in names}
-    tests = Tests(method=method, correction=correction, baseline=names[0], seed=seed)
-    compared = compare_all(
-        {name: each[metrics[0]] for name, each in values.items()}, tests, topics="shared" if missing == "skip" else "same"
-    )
-    rows = []
-    for name, each in values.items():
-        means = [f"{mean(each[one]):.3f}" for one in metrics]
-        rows.append([Path(name).name, *means, *_against(compared[name])])
-    print_table(["run", *map(metric_label, metrics), "difference", f"p ({correction})", "effect", "W/L/T"], rows)
-    count = len(values[names[0]][metrics[0]])
-    typer.echo(f"{count} topics; {method} on {metric_label(metrics[0])}; equal scores: {ties}; topics without results: {missing}")
-
-
-def _against(test: "Comparison | None") -> list[str]:
-    """Difference, corrected p, effect size and wins against the baseline; nothing for the baseline itself."""
-    if test is None:
-        return [""] * 4
-    p, effect = test.p_corrected, test.effect
-    shown = ["" if p is None else f"{p:.3f}", "" if effect is None else f"{effect:+.2f}"]
-    return [f"{test.difference:+.3f}", *shown, f"{test.wins}/{test.losses}/{test.ties}"]

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+from xlrank.text import clean, shortened
 
-@dataclass(frozen=True, slots=True)
+SHOWN = 60
+"""Characters of a document that are printed."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Document:
-    """A document: id, text, and a title where the collection has one."""
+    """A document: id, text, and a title where the collection has one; printed, its id and first words."""
 
     id: str
     text: str
@@ -15,6 +20,9 @@ class Document:
     def full_text(self) -> str:
         """Title and text, as indexed and ranked."""
         return f"{self.title}. {self.text}" if self.title else self.text
+
+    def __repr__(self) -> str:
+        return f"Document({self.id!r}, {shortened(clean(self.full_text[: 4 * SHOWN]), SHOWN)!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ import numpy as np
 
 from xlrank.errors import XlrankError
 from xlrank.evaluation.kernels import compute, judged_array, ranked_array
+from xlrank.evaluation.measured import Evaluation, mean
 from xlrank.evaluation.names import Metric, check_metric, metric, metric_label
-from xlrank.runs import Run
+from xlrank.runs import Run, sample, topics_noted
 
-__all__ = ["METRICS", "check_metric", "evaluate", "mean", "metric_label", "warm_up"]
+__all__ = ["METRICS", "Evaluation", "check_metric", "evaluate", "mean", "metric_label", "warm_up", "without_relevant_noted"]
 
 METRICS = ("map", "ndcg@10", "mrr", "recall@100")
 """What a leaderboard shows unless told otherwise."""
@@ -19,6 +20,7 @@ METRICS = ("map", "ndcg@10", "mrr", "recall@100")
 Judgements = Mapping[str, Mapping[str, int]]
 Ties = Literal["run", "trec_eval"]
 Treatment = Literal["zero", "skip"]
+TREATED = {"zero": "counted 0", "skip": "left out"}
 
 
 def evaluate(
@@ -29,11 +31,11 @@ def evaluate(
     ties: Ties = "run",
     missing: Treatment = "zero",
     without_relevant: Treatment = "skip",
-) -> dict[str, dict[str, float]]:
-    """The value of each metric on each topic.
+) -> Evaluation:
+    """The value of each metric on each topic; printed, their means.
 
     - A document is relevant from grade 1. Unjudged documents are not relevant, except to ``bpref``, which leaves them out.
-    - Topics that only the run has are ignored.
+    - Topics that only the run has are left out, and the notes of the result say so.
     - Metrics without ``@k`` look at the whole ranking, so their values depend on the run's depth.
     - ``map``, ``recall``: by all relevant documents, found or not. ``precision@k``: by ``k``, however few results there are.
     - ``ndcg``: the grade itself as gain, discounted by log2(rank + 1) (Järvelin and Kekäläinen 2002).
@@ -54,7 +56,8 @@ def evaluate(
         without_relevant: the same for topics for which no document is relevant, where no ranking could do well.
 
     Returns:
-        Metric (as it was asked for) to topic id (in the order of ``qrels``) to a value from 0 to 1.
+        Metric (as it was asked for) to topic id (in the order of ``qrels``) to a value from 0 to 1, with notes on topics that
+        were left out or counted 0.
 
     Raises:
         XlrankError: an unknown metric, no relevant documents at all, no topic that run and qrels share, or a score that is
@@ -75,18 +78,26 @@ def evaluate(
             values = dict(zip(answerable, compute(each, judged, ranked).tolist(), strict=True))
             found[text] = {topic: values.get(topic, 0.0) for topic in topics}
         _finite(run, text, found[text])
-    return found
+    return Evaluation(found, _notes(run, qrels, missing, without_relevant))
 
 
-def mean(values: Mapping[str, float]) -> float:
-    """The arithmetic mean over topics.
+def without_relevant_noted(qrels: Judgements, without_relevant: str) -> list[str]:
+    """A note on topics for which no document is relevant; none where there are none."""
+    found = [topic for topic, grades in qrels.items() if not _has_relevant(grades)]
+    return topics_noted(f"topics without a relevant document, {TREATED[without_relevant]}", found)
 
-    Raises:
-        XlrankError: there is no topic.
-    """
-    if not values:
-        raise XlrankError("no topics to average over; evaluate on at least one judged topic")
-    return math.fsum(values.values()) / len(values)
+
+def _has_relevant(grades: Mapping[str, int]) -> bool:
+    return any(grade >= 1 for grade in grades.values())
+
+
+def _notes(run: Run, qrels: Judgements, missing: str, without_relevant: str) -> list[str]:
+    counted = [topic for topic in qrels if without_relevant == "zero" or _has_relevant(qrels[topic])]
+    return [
+        *topics_noted("topics of the run that are not judged, left out", [t for t in run.rankings if t not in qrels]),
+        *without_relevant_noted(qrels, without_relevant),
+        *topics_noted(f"topics without results, {TREATED[missing]}", [t for t in counted if not run.rankings.get(t)]),
+    ]
 
 
 def warm_up() -> None:
@@ -104,7 +115,7 @@ def _topics(run: Run, qrels: Judgements, missing: str, without_relevant: str) ->
     for name, value in (("missing", missing), ("without_relevant", without_relevant)):
         if value not in ("zero", "skip"):
             raise XlrankError(f"{name} is {value!r}; expected zero or skip")
-    relevant = {topic for topic, grades in qrels.items() if any(grade >= 1 for grade in grades.values())}
+    relevant = {topic for topic, grades in qrels.items() if _has_relevant(grades)}
     if not relevant:
         raise XlrankError("the qrels hold no relevant document (grade 1 or more); nothing can be evaluated")
     answers = any(run.rankings.get(topic) for topic in relevant)
@@ -112,8 +123,8 @@ def _topics(run: Run, qrels: Judgements, missing: str, without_relevant: str) ->
     if not answers and (missing == "skip" or any(run.rankings.values())):
         asked = [topic for topic in qrels if topic in relevant]
         raise XlrankError(
-            f"run {run.name!r} has no results for any judged topic: its topics are {_sample(list(run.rankings))}, "
-            f"the qrels' {_sample(asked)}; evaluate it against the qrels of its own collection"
+            f"run {run.name!r} has no results for any judged topic: its topics are {sample(run.rankings)}, "
+            f"the qrels' {sample(asked)}; evaluate it against the qrels of its own collection"
         )
     topics = [topic for topic in qrels if topic in relevant or without_relevant == "zero"]
     if missing == "skip":
@@ -156,7 +167,3 @@ def _finite(run: Run, text: str, values: Mapping[str, float]) -> None:
     for topic, value in values.items():
         if not math.isfinite(value):
             raise XlrankError(f"run {run.name!r}, topic {topic!r}: {text} came out as {value}; check the grades of this topic")
-
-
-def _sample(topics: Sequence[str]) -> str:
-    return ", ".join(topics[:3]) + (", …" if len(topics) > 3 else "") if topics else "none"

@@ -61,7 +61,8 @@ class Comparison:
 
     Attributes:
         difference: mean over topics of system minus baseline, in the metric's unit.
-        p_value: two-sided, uncorrected; ``None`` with fewer than two topics.
+        p_value: two-sided, uncorrected; ``None`` where there is no test: with fewer than two topics, and of the t-test and the
+            bootstrap where all topics differ by the same amount, for without variance nothing is known of chance.
         wins: topics on which the system is better.
         losses: topics on which the baseline is better.
         ties: topics on which they are equal, up to rounding.
@@ -86,8 +87,7 @@ class Comparison:
 def compare(system: Values, baseline: Values, tests: Tests | None = None, *, topics: Topics = "same") -> Comparison:
     """Compare two systems by their values per topic, aligned by topic id.
 
-    The two-sided paired t-test is what Urbano, Lima and Hanjalic (SIGIR 2019) recommend for means over topics. Where a test is
-    not defined its limit is given: 1 when no topic differs, and of the t-test 0 when all differ by the same amount.
+    The two-sided paired t-test is what Urbano, Lima and Hanjalic (SIGIR 2019) recommend for means over topics.
 
     Args:
         system: topic id to value.
@@ -199,15 +199,12 @@ def _finite(values: Values, whose: str) -> None:
             raise XlrankError(f"{whose} has the value {value} for topic {topic!r}; expected a finite number")
 
 
-def _p_value(differences: np.ndarray, tests: Tests) -> float:
-    if np.abs(differences).max() <= SAME:
-        return 1.0
+def _p_value(differences: np.ndarray, tests: Tests) -> float | None:
     if tests.method == "randomisation":
         return randomisation_p(differences, tests.seed, tests.resamples)
-    constant = bool(np.ptp(differences) <= SAME)  # no variance: t is infinite
-    if tests.method == "bootstrap":
-        return 1 / (1 + tests.resamples) if constant else bootstrap_p(differences, tests.seed, tests.resamples)
-    return 0.0 if constant else _t_test(differences)
+    if np.ptp(differences) <= SAME:  # no variance: t is 0/0, or infinite however few the topics are
+        return None
+    return bootstrap_p(differences, tests.seed, tests.resamples) if tests.method == "bootstrap" else _t_test(differences)
 
 
 def _t_test(differences: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from xlrank.evaluation.published import published_value
 from xlrank.evaluation.reference import original_test
 from xlrank.evaluation.significance import Tests, compare_families, interval
 from xlrank.files import content_key, read_json
-from xlrank.runs import Run
+from xlrank.runs import NOTES, Run
 
 FORMAT = 2
 TOLERANCE = 1e-9
@@ -30,7 +30,14 @@ Progress = Callable[[int, int], None]
 
 
 def figures_key(
-    run_key: str, qrels: Judgements, metrics: Sequence[str], ties: str, missing: str, seed: int, resamples: int
+    run_key: str,
+    qrels: Judgements,
+    metrics: Sequence[str],
+    ties: str,
+    missing: str,
+    seed: int,
+    resamples: int,
+    without_relevant: str = "skip",
 ) -> str:
     """The ``key`` of a row: equal while the run, the judgements and how they are measured are the same.
 
@@ -42,8 +49,11 @@ def figures_key(
         missing: as there.
         seed: of the intervals.
         resamples: of the intervals.
+        without_relevant: as for ``missing``.
     """
-    return content_key(run_key, qrels, [list(metrics), ties, missing, seed, resamples])
+    # Keys are as they were when topics without relevant documents could only be skipped.
+    more = [] if without_relevant == "skip" else [without_relevant]
+    return content_key(run_key, qrels, [list(metrics), ties, missing, seed, resamples, *more])
 
 
 def verify(folder: Path, progress: Progress = lambda _done, _total: None) -> list[str]:
@@ -108,7 +118,9 @@ class _Evaluated:
             return
         run_key = self.run.metadata.get("key")
         if run_key is None:
-            problems.append(f"{self.row['run']} has no key in its metadata; whether it was changed cannot be told")
+            notes = self.run.metadata.get(NOTES)
+            said = f" ({'; '.join(map(str, notes))})" if isinstance(notes, list) else ""
+            problems.append(f"{self.row['run']} has no key in its metadata{said}; whether it was changed cannot be told")
         elif self.row.get("key") not in {self._key(str(run_key), qrels) for qrels in keys}:
             problems.append(f"{self.row['run']}, its judgements or the settings were changed after the figures were computed")
         yield from (f"{self.name}: {problem}" for problem in problems)
@@ -128,13 +140,17 @@ class _Evaluated:
         return mine, [mine, everything]
 
     def _evaluate(self, run: Run) -> dict[str, dict[str, float]]:
+        names = ("ties", "missing", "without_relevant")
+        return evaluate(run, self.qrels, self.results["metrics"], **dict(zip(names, self._treatment(), strict=True)))
+
+    def _treatment(self) -> tuple[Any, Any, Any]:
         treatment = self.results["treatment"]
-        ties, missing = treatment["ties"], treatment["topics_without_results"]
-        return evaluate(run, self.qrels, self.results["metrics"], ties=ties, missing=missing)
+        return treatment["ties"], treatment["topics_without_results"], treatment.get("topics_without_relevant", "skip")
 
     def _key(self, run_key: str, qrels: Judgements) -> str:
-        treatment, tests = self.results["treatment"], self.results["tests"]
-        settings = (treatment["ties"], treatment["topics_without_results"], tests["seed"], tests["resamples"])
+        tests = self.results["tests"]
+        ties, missing, without_relevant = self._treatment()
+        settings = (ties, missing, tests["seed"], tests["resamples"], without_relevant)
         return figures_key(run_key, qrels, self.results["metrics"], *settings)
 
     def _figures(self) -> Iterator[str]:

@@ -181,6 +181,7 @@ class Experiment(Part):
         metrics: the first is the one that is tested and plotted.
         ties: order of equal scores: the run's own, or trec_eval's (document ids descending).
         missing: topics without results count ``zero``, or are skipped.
+        without_relevant: the same of topics for which no document is relevant.
         tests: how differences are tested.
         budget: limits.
         published: name of published results to set beside these (:mod:`xlrank.evaluation.published`).
@@ -201,6 +202,7 @@ class Experiment(Part):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = METRICS
     ties: Literal["run", "trec_eval"] = "run"
     missing: Literal["zero", "skip"] = "zero"
+    without_relevant: Literal["zero", "skip"] = "skip"
     tests: Testing = Testing()
     budget: Budget = Budget()
     published: str | None = None

@@ -78,11 +78,18 @@ class LanguagePair:
 
     @cached_property
     def ranked_queries(self) -> dict[str, str]:
-        """Texts that rankers read, by topic id."""
+        """Texts that rankers read, by topic id.
+
+        Raises:
+            XlrankError: as :attr:`queries`; or a topic is not translated.
+        """
         if not self.translated:
             return self.queries
         topics = self.collection.search_topics(self.query, self.document)
-        return {topic.id: topic.query(self.fields) for topic in topics if topic.id in self.qrels}
+        texts = {topic.id: topic.query(self.fields) for topic in topics if topic.id in self.qrels}
+        if missing := [topic for topic in self.queries if topic not in texts]:
+            raise XlrankError(f"{self}: topic {missing[0]!r} is not translated, and rankers read translations; complete them")
+        return texts
 
     @property
     def ranked_language(self) -> str:

@@ -10,15 +10,17 @@ from typing import Any
 import xlrank
 from xlrank.composition.resolve import STAND_INS
 from xlrank.errors import XlrankError
+from xlrank.evaluation.metrics import without_relevant_noted
 from xlrank.evaluation.published import published_value
 from xlrank.evaluation.significance import Comparison, Tests, compare_families
 from xlrank.experiment.check import Checked, check
+from xlrank.experiment.earlier import Earlier, pair_name
 from xlrank.experiment.matches import write_matches
 from xlrank.experiment.model import Experiment, System
 from xlrank.experiment.pairs import LanguagePair
 from xlrank.experiment.results import FORMAT, Row, environment, row, write_evidence
 from xlrank.experiment.stages import Stages
-from xlrank.files import make_folder, read_json, write_json
+from xlrank.files import make_folder, write_json
 from xlrank.precision import resolve_precision
 from xlrank.retrieval.first_stage import StageProgress
 from xlrank.runs import NOTES, Run
@@ -34,7 +36,8 @@ def run_experiment(
 ) -> dict[str, Any]:
     """Run an experiment into the folder ``out`` and return what its ``results.json`` holds.
 
-    Finished stages are taken from ``out`` while nothing they depend on has changed; interrupted ones continue.
+    Finished stages are taken from ``out`` while nothing they depend on has changed; interrupted ones continue. Rows that an
+    earlier experiment left there stay where they are of other language pairs; notes name those that were replaced.
 
     Args:
         experiment: what to do.
@@ -47,7 +50,8 @@ def run_experiment(
         XlrankError: anything is wrong with the experiment or the data; everything that can be is checked before work starts.
     """
     checked = checked or check(experiment)
-    known = _known_rows(out)
+    earlier = Earlier.read(out / RESULTS)
+    known = earlier.known
     make_folder(out)
     budget, settings = experiment.budget, (experiment.depth, experiment.precision)
     stages = Stages(checked.base, out, *settings, progress, experiment.reference, budget.latency_topics)
@@ -56,6 +60,7 @@ def run_experiment(
     runs: Runs = {}
     notes = list(checked.notes)
     for pair in checked.pairs:
+        notes += [f"{pair}: {note}" for note in without_relevant_noted(pair.qrels, experiment.without_relevant)]
         for system in checked.systems(pair):
             if ends is not None and monotonic() > ends:
                 notes.append(f"{pair} {system.name}: not made, the budget of {budget.minutes:g} minutes was used up")
@@ -63,11 +68,15 @@ def run_experiment(
             rows.append(_row(checked, stages, system, pair, runs, known))
     if not rows:
         raise XlrankError(f"experiment {experiment.name!r}: there is no system on any pair; nothing can be evaluated")
-    write_evidence(out, checked.pairs, runs)
+    results = _results(experiment, rows, command)
+    evaluated = [(str(pair), system.name) for pair in checked.pairs for system in checked.systems(pair)]
+    staying, replaced = earlier.staying(results, evaluated)
+    write_evidence(out, checked.pairs, runs, staying)
     write_matches(checked, stages, runs)
-    _compare(experiment, rows, runs, checked.pairs)
+    results["rows"] = [*staying, *rows]
+    _compare(experiment, results["rows"], runs, checked.pairs)
     said = [f"{name}: {note}" for (_, name), run in runs.items() for note in run.metadata.get(NOTES, [])]
-    results = _results(experiment, rows, list(dict.fromkeys([*notes, *said, *_stand_ins(checked)])), command)
+    results["notes"] = list(dict.fromkeys([*notes, *said, *_stand_ins(checked), *replaced]))
     write_json(out / RESULTS, results)
     return results
 
@@ -118,16 +127,18 @@ def _compare(experiment: Experiment, rows: list[Row], runs: Runs, pairs: Iterabl
     tests = Tests(**experiment.tests.model_dump(exclude={"baseline"}), baseline=baseline)
     families: dict[str, dict[str, Any]] = {}
     for each in rows:
-        families.setdefault(_pair_name(each), {})[each["system"]] = each["per_topic"][metric]
+        families.setdefault(pair_name(each), {})[each["system"]] = each["per_topic"][metric]
     compared = compare_families(families, tests, topics="shared" if experiment.missing == "skip" else "same")
     judged = {str(pair): pair.qrels for pair in pairs}
     for each in rows:
-        comparison = compared[_pair_name(each)][each["system"]]
+        name = pair_name(each)
+        comparison = compared[name][each["system"]]
         each["comparison"] = None if comparison is None else {"baseline": baseline} | _plain(comparison)
-        if experiment.published:
-            each["published"] = published_value(experiment.published, each)
-        if experiment.reference and baseline and each["system"] != baseline:
-            each["reference_comparison"] = _original(runs, each, baseline, judged[_pair_name(each)])
+        each["published"] = published_value(experiment.published, each) if experiment.published else None
+        if experiment.reference and baseline and each["system"] != baseline and (each["system"], name) in runs:
+            each["reference_comparison"] = _original(runs, each, baseline, judged[name])
+        elif each.get("reference_comparison") and each["reference_comparison"].get("baseline") != baseline:
+            each["reference_comparison"] = None
 
 
 def _plain(comparison: Comparison) -> dict[str, Any]:
@@ -138,18 +149,14 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
 def _original(runs: Runs, each: Row, baseline: str, qrels: Any) -> dict[str, Any] | None:  # noqa: ANN401
     from xlrank.evaluation.reference import original_test
 
-    name = _pair_name(each)
+    name = pair_name(each)
     other = runs.get((baseline, name))
     if other is None:
         return None
     return {"baseline": baseline} | original_test(runs[each["system"], name], other, qrels)
 
 
-def _pair_name(each: Row) -> str:
-    return f"{each['collection']} {each['language']}-{each['documents']}"
-
-
-def _results(experiment: Experiment, rows: list[Row], notes: list[str], command: str) -> dict[str, Any]:
+def _results(experiment: Experiment, rows: list[Row], command: str) -> dict[str, Any]:
     tests = experiment.tests.model_dump(mode="json") | {"baseline": baseline_of(experiment)}
     return {
         "format": FORMAT,
@@ -163,9 +170,13 @@ def _results(experiment: Experiment, rows: list[Row], notes: list[str], command:
         "precision": resolve_precision(experiment.precision),
         "metrics": list(experiment.metrics),
         "tests": tests,
-        "treatment": {"topics_without_results": experiment.missing, "ties": experiment.ties},
+        "treatment": {
+            "topics_without_results": experiment.missing,
+            "topics_without_relevant": experiment.without_relevant,
+            "ties": experiment.ties,
+        },
         "rows": rows,
-        "notes": notes,
+        "notes": [],
     }
 
 
@@ -173,22 +184,3 @@ def _stand_ins(checked: Checked) -> list[str]:
     found = {stand_in for composition in checked.compositions.values() for stand_in in composition.stand_ins()}
     rule = STAND_INS[checked.experiment.stand_in]
     return [f"{stand_in}: no module for {stand_in.name}, {rule}" for stand_in in sorted(found, key=str)]
-
-
-def _known_rows(out: Path) -> dict[str, Row]:
-    """Rows of an earlier run by key: their figures need not be computed again.
-
-    Raises:
-        XlrankError: the folder was written by a newer xlrank.
-    """
-    try:
-        results = read_json(out / RESULTS)
-        newer = results.get("format", 1) > FORMAT
-        rows = {each["key"]: each for each in results["rows"] if "intervals" in each}
-    except (XlrankError, KeyError, TypeError, AttributeError):
-        return {}
-    if newer:
-        raise XlrankError(
-            f"{out / RESULTS}: was written by a newer xlrank ({results.get('xlrank')}); choose another folder, or upgrade"
-        )
-    return rows

@@ -3,12 +3,14 @@
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from xlrank.collections.reading import read_qrels
 from xlrank.composition import Composition
+from xlrank.errors import XlrankError
 from xlrank.evaluation import evaluate
 from xlrank.evaluation.metrics import mean
 from xlrank.evaluation.significance import interval
@@ -50,7 +52,8 @@ def row(
     """
     tests = experiment.tests
     treatment = (list(experiment.metrics), experiment.ties, experiment.missing)
-    key = figures_key(str(run.metadata["key"]), pair.qrels, *treatment, tests.seed, tests.resamples)
+    settings = (*treatment, tests.seed, tests.resamples, experiment.without_relevant)
+    key = figures_key(str(run.metadata["key"]), pair.qrels, *settings)
     figures = known.get(key) or _figures(experiment, pair, run)
     modules = {str(leaf): _module(leaf) for leaf in composition.leaves()} if composition else {}
     return {
@@ -93,19 +96,28 @@ def environment() -> dict[str, str]:
     return found
 
 
-def write_evidence(out: Path, pairs: list[LanguagePair], runs: Mapping[tuple[str, str], Run]) -> None:
+def write_evidence(
+    out: Path, pairs: list[LanguagePair], runs: Mapping[tuple[str, str], Run], staying: Sequence[Row] = ()
+) -> None:
     """Copy the judgements beside the runs, and the first words of topics and of the documents that a report shows.
+
+    What the files hold for rows that stay from an earlier evaluation is kept.
 
     Args:
         out: results folder.
         pairs: what was evaluated.
         runs: by system name and pair.
+        staying: rows of other pairs, or of systems that were not evaluated now.
     """
+    shared = {(PurePosixPath(row["run"]).parent.name, row["documents"]) for row in staying}
     shown: dict[tuple[str, str], tuple[LanguagePair, set[str]]] = {}
     topics: dict[tuple[str, str], dict[str, str]] = {}
     judged: dict[Path, dict[str, dict[str, int]]] = {}
     for pair in pairs:
-        judged.setdefault(out / "qrels" / f"{pair.folder}.{pair.document}.txt", {}).update(pair.qrels)
+        path = out / "qrels" / f"{pair.folder}.{pair.document}.txt"
+        if path not in judged:
+            judged[path] = _earlier_qrels(path) if (pair.folder, pair.document) in shared else {}
+        judged[path].update(pair.qrels)
         wanted = shown.setdefault((pair.folder, pair.document), (pair, set()))[1]
         for (_, name), run in runs.items():
             if name == str(pair):
@@ -114,11 +126,29 @@ def write_evidence(out: Path, pairs: list[LanguagePair], runs: Mapping[tuple[str
     for path, qrels in judged.items():
         lines = [f"{topic} 0 {document} {grade}\n" for topic, grades in qrels.items() for document, grade in grades.items()]
         write_text(path, "".join(lines))
-    for (folder, language), texts in topics.items():
-        _write_texts(out / "texts" / f"{folder}.topics.{language}.jsonl", texts)
+    for (folder, language), queries in topics.items():
+        _write_texts(out / "texts" / f"{folder}.topics.{language}.jsonl", queries)
     for (folder, language), (pair, wanted) in shown.items():
+        path = out / "texts" / f"{folder}.documents.{language}.jsonl"
+        texts = _earlier_texts(path) if (folder, language) in shared else {}
         found = pair.collection.documents(language).fetch(sorted(wanted))
-        _write_texts(out / "texts" / f"{folder}.documents.{language}.jsonl", {id_: d.full_text for id_, d in found.items()})
+        _write_texts(path, texts | {id_: document.full_text for id_, document in found.items()})
+
+
+def _earlier_qrels(path: Path) -> dict[str, dict[str, int]]:
+    """What a file held; nothing where it is lost or damaged."""
+    try:
+        return read_qrels(path)
+    except XlrankError:
+        return {}
+
+
+def _earlier_texts(path: Path) -> dict[str, str]:
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return {str(line["id"]): str(line["text"]) for line in lines}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _write_texts(path: Path, texts: Mapping[str, str]) -> None:
@@ -127,7 +157,14 @@ def _write_texts(path: Path, texts: Mapping[str, str]) -> None:
 
 
 def _figures(experiment: Experiment, pair: LanguagePair, run: Run) -> dict[str, Any]:
-    per_topic = evaluate(run, pair.qrels, experiment.metrics, ties=experiment.ties, missing=experiment.missing)
+    per_topic = evaluate(
+        run,
+        pair.qrels,
+        experiment.metrics,
+        ties=experiment.ties,
+        missing=experiment.missing,
+        without_relevant=experiment.without_relevant,
+    )
     tests = experiment.tests
     return {
         "per_topic": per_topic,

@@ -33,13 +33,16 @@ ANY: Languages = ("", "")
 """Stands for all languages where a composition leaves none open."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hit:
     """A ranked document; its score is the interaction's: a relevance logit, or a similarity; never a probability."""
 
     document: Document
     score: float
     rank: int
+
+    def __repr__(self) -> str:
+        return f"Hit(rank={self.rank}, score={self.score:.4f}, {self.document})"
 
 
 class Ranker:
@@ -233,6 +236,8 @@ class Ranker:
     ) -> Run:
         """Re-order the first ``depth`` documents of each topic; the rest of the run follows in its old order.
 
+        Topics of the run that the collection lacks are left out, with a note in the metadata.
+
         Args:
             run: the candidates.
             collection: topics and documents.
@@ -245,26 +250,25 @@ class Ranker:
             progress: told how far the work is.
 
         Raises:
-            XlrankError: the run names a topic or document that the collection lacks.
+            XlrankError: the run names a document that the collection lacks, or no topic that it has.
         """
         if queries is None:
             queries = {topic.id: topic.query(fields) for topic in collection.topics(query_language)}
+        left_out, run = run.foreign(queries), run.only(queries)
         candidates = list(run.top(depth).pairs())
         documents = collection.documents(document_language)
-        unknown = set(documents.missing(document for _, document in candidates))
-        for topic, document in candidates:
-            if topic not in queries or document in unknown:
-                problem = f"topic {topic!r}" if topic not in queries else f"document {document!r}"
-                raise XlrankError(
-                    f"run {run.name!r}: {problem} is not in collection {collection.id!r}; was it made for another one?"
-                )
+        if unknown := set(documents.missing(document for _, document in candidates)):
+            first = next(document for _, document in candidates if document in unknown)
+            raise XlrankError(
+                f"run {run.name!r}: document {first!r} is not in collection {collection.id!r}; was it made for another one?"
+            )
         languages = (query_language, document_language) if query_language and document_language else None
         composition = self.composition_for(languages)
         if not candidates:
-            return merge(run, candidates, np.empty(0, np.float32), str(composition))
+            return merge(run, candidates, np.empty(0, np.float32), str(composition)).noted(*left_out)
         asked = [(queries[topic], document) for topic, document in candidates]
         scores, notes = self.interaction.score_candidates(asked, documents, composition, journal, progress)
-        return merge(run, candidates, scores, str(composition)).noted(*notes)
+        return merge(run, candidates, scores, str(composition)).noted(*left_out, *notes)
 
 
 def merge(run: Run, candidates: Sequence[tuple[str, str]], scores: NDArray[np.float32], name: str) -> Run:

@@ -63,7 +63,7 @@ def _made(board: Board, drill_down: bool | None) -> tuple[dict[str, str], dict[s
         drawn = plots(board)
         texts = {
             "leaderboard.html": html(board, drawn, gathered(board, drill_down)),
-            "leaderboard.md": markdown(board, [(f"{plot.name}.svg", plot.title) for plot in drawn]),
+            "leaderboard.md": markdown(board, [(f"{plot.name}.svg", plot.title, plot.caption) for plot in drawn]),
             "leaderboard.tex": latex(board),
             "leaderboard.csv": flat_csv(board),
             "leaderboard.json": flat_json(board),

@@ -10,7 +10,7 @@ from xlrank.collections.reading import Qrels, read_qrels
 from xlrank.errors import XlrankError
 from xlrank.report.board import Entry
 from xlrank.runs import Run
-from xlrank.text import clean
+from xlrank.text import clean, shortened
 
 Ranks = Mapping[str, Mapping[str, int]]
 """Topic id to document id to rank, from 1, in ranking order."""
@@ -114,17 +114,8 @@ def _read_texts(path: Path, wanted: Collection[str] | None) -> dict[str, str]:
         except (json.JSONDecodeError, KeyError, TypeError):
             raise XlrankError(f"{path}, line {number}: expected an object with {expected}; run `xlrank eval` again") from None
         if isinstance(id_, str) and isinstance(text, str) and (wanted is None or id_ in wanted):
-            found[id_] = shortened(clean(text))
+            found[id_] = shortened(clean(text), SNIPPET)
     return found
-
-
-def shortened(text: str) -> str:
-    """The first words, up to ``SNIPPET`` characters; a cut is marked, and made between words where there are any."""
-    if len(text) <= SNIPPET:
-        return text
-    cut = text[:SNIPPET]
-    words = cut.rpartition(" ")[0]
-    return (words if len(words) > SNIPPET // 2 else cut).rstrip() + "…"
 
 
 def _file(entry: Entry, path: str | None) -> Path | None:

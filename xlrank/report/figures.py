@@ -1,11 +1,14 @@
 """Numbers, names and dates as every writer prints them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from xlrank.languages import LANGUAGES
 from xlrank.report.model import Tests
 
 MISSING = "–"
+UNTESTED = "n/a"
+"""For p where two systems were compared but no test can be made: of one topic, or without variance."""
 
 METHODS = {
     "t-test": "paired t-test",
@@ -49,8 +52,10 @@ def signed(value: float | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """Three decimals, ``<0.001`` below; a dash where no test was made."""
-    return "<0.001" if value is not None and micro(value) < 1000 else number(value)
+    """Of a comparison: three decimals, ``<0.001`` below; ``n/a`` where no test can be made."""
+    if value is None:
+        return UNTESTED
+    return "<0.001" if micro(value) < 1000 else number(value)
 
 
 def effect(value: float | None) -> str:
@@ -90,6 +95,11 @@ def direction(code: str) -> str:
     if code not in LANGUAGES:
         return "auto"
     return "rtl" if LANGUAGES[code].script in RIGHT_TO_LEFT else "ltr"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def date(text: str) -> str:

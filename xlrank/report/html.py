@@ -75,13 +75,13 @@ def inline(plot: Plot) -> str:
 
 def _facts(board: Board) -> Iterator[tuple[str, str]]:
     collections = list(dict.fromkeys(pair.collection for pair in board.pairs))
-    yield "Collections" if len(collections) > 1 else "Collection", _listed(collections, 4)
+    yield "Collections" if len(collections) > 1 else "Collection", figures.listed(collections, 4)
     yield "Language pairs", _pairs(board.pairs)
     yield "Systems", str(len(board.systems))
     topics = sorted({entry.row.topics for entry in board.entries})
     yield "Topics", f"{topics[0]}–{topics[-1]}" if len(topics) > 1 else str(topics[0])
     if labels := board.baseline_labels():
-        yield "Baseline" if len(labels) == 1 else "Baselines", _listed(labels, 3)
+        yield "Baseline" if len(labels) == 1 else "Baselines", figures.listed(labels, 3)
     dates = sorted(figures.date(source.results.date) for source in board.sources)
     yield "Evaluated", dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
 
@@ -90,10 +90,6 @@ def _pairs(pairs: Sequence[Pair]) -> str:
     if len(pairs) > 1:
         return str(len(pairs))
     return f"{figures.language_name(pairs[0].query)} → {figures.language_name(pairs[0].documents)}"
-
-
-def _listed(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _legend(board: Board) -> Iterator[str]:
@@ -129,12 +125,18 @@ def _plain_table(board: Board, group: str, pairs: Sequence[Pair]) -> dict[str, A
 def _source(source: Source) -> dict[str, Any]:
     """What the page says on a results folder."""
     results, treatment = source.results, source.results.treatment
-    missing = "count 0" if treatment.topics_without_results == "zero" else "are left out"
+    treated = {"zero": "count 0", "skip": "are left out"}
+    missing, irrelevant = treated[treatment.topics_without_results], treated[treatment.topics_without_relevant]
     order = "of the run" if treatment.ties == "run" else "of trec_eval"
     facts = [("Folder", source.link), ("Title", results.title), ("Version", f"xlrank {results.xlrank}")]
     if results.tests.baseline:
         facts.append(("Test", figures.tests_in_words(results.tests)))
-    facts.append(("Treatment", f"topics without results {missing}; equal scores in the order {order}"))
+    facts.append(
+        (
+            "Treatment",
+            f"topics without results {missing}, those without relevant documents {irrelevant}; equal scores in the order {order}",
+        )
+    )
     facts.append(("Environment", " · ".join(f"{name} {value}" for name, value in results.environment.items())))
     experiment = json.dumps(results.experiment, ensure_ascii=False, indent=1) if results.experiment else ""
     return {

@@ -10,12 +10,12 @@ from xlrank.report.figures import MISSING
 from xlrank.report.table import p_name
 
 
-def markdown(board: Board, plots: Sequence[tuple[str, str]] = ()) -> str:
+def markdown(board: Board, plots: Sequence[tuple[str, str, str]] = ()) -> str:
     """The whole of ``leaderboard.md``.
 
     Args:
         board: what to show.
-        plots: file name and title of pictures beside it.
+        plots: file name, title and caption of pictures beside it.
     """
     parts = [f"# Leaderboard: {escaped(board.title)}", *_made(board)]
     if len(board.pairs) > 1:
@@ -30,7 +30,8 @@ def markdown(board: Board, plots: Sequence[tuple[str, str]] = ()) -> str:
         parts += [f"## {escaped(title)} ({escaped(where)}{escaped(pair.query)} → {escaped(pair.documents)}, {counted} topics)"]
         parts += [_table(board, entries), *_notes(entries)]
     parts += [_legend(board)]
-    parts += [f"![{escaped(title)}]({quote(name)})" for name, title in plots]
+    for name, title, caption in plots:
+        parts += [f"![{escaped(title)}]({quote(name)})", escaped(caption)]
     notes = [note for source in board.sources for note in source.results.notes]
     if notes:
         parts += ["## Notes", "\n".join(f"- {escaped(note)}" for note in notes)]

@@ -175,9 +175,10 @@ class Tests(Part):
 
 
 class Treatment(Part):
-    """What became of topics without results, and in which order documents of equal score stand."""
+    """What became of topics without results or relevant documents, and in which order documents of equal score stand."""
 
     topics_without_results: Literal["zero", "skip"] = "zero"
+    topics_without_relevant: Literal["zero", "skip"] = "skip"
     ties: Literal["run", "trec_eval"] = "run"
 
 

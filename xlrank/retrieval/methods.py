@@ -41,7 +41,7 @@ from xlrank.retrieval.lexical import Lexical
 from xlrank.retrieval.options import check_options, numbers
 from xlrank.retrieval.relevance_model import RelevanceModel
 from xlrank.retrieval.rocchio import Rocchio
-from xlrank.runs import Run, read_preranking
+from xlrank.runs import Run, metadata_path, read_preranking
 
 if TYPE_CHECKING:
     from xlrank.retrieval.dense import DenseRetriever
@@ -184,14 +184,15 @@ class Given(FirstStage):
         """See :class:`FirstStage`."""
         self.check(search)
         path = search.path(self.template)
-        files = sorted([*path.glob("*.tsv"), *path.glob("*.tsv.gz")]) if path.is_dir() else [path]
-        return ["run", [file_record(file) for file in files], search.depth]
+        files = sorted([*path.glob("*.tsv"), *path.glob("*.tsv.gz")]) if path.is_dir() else [path, metadata_path(path)]
+        return ["run", [file_record(file) for file in files if file == path or file.exists()], search.depth]
 
     def run(self, search: Search) -> Run:
         """See :class:`FirstStage`."""
         path = search.path(self.template)
         run = read_preranking(path, search.depth) if path.is_dir() else Run.read(path)
-        return (run if search.topics is None else run.only(search.topics)).top(search.depth)
+        asked = search.topics if search.topics is not None else [topic.id for topic in search.originals]
+        return run.only(asked).top(search.depth)
 
 
 @lru_cache(maxsize=2)

@@ -71,6 +71,11 @@ function pValue(micro) {
   return micro !== null && micro !== undefined && micro < 1000 ? "<0.001" : number(micro);
 }
 
+// Of two systems that were compared, whether or not a test could be made.
+function tested(micro) {
+  return micro === null ? "n/a" : pValue(micro);
+}
+
 function effect(value) {
   if (value === null) return MISSING;
   return (value > 0 ? "+" : value < 0 ? "−" : "") + Math.abs(value).toFixed(2);

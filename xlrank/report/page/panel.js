@@ -41,10 +41,10 @@ function figuresOf(row) {
   if (row.compared) {
     const { difference, interval, p, corrected, effect: size, wins, losses, ties, original, originalStar } = row.compared;
     found.push(figure(`Δ ${primary}`, signed(difference) + (row.star ? "*" : ""), ends(interval)));
-    found.push(figure(DATA.p, pValue(corrected), `uncorrected ${pValue(p)}`));
+    found.push(figure(DATA.p, tested(corrected), `uncorrected ${tested(p)}`));
     found.push(figure("Effect", effect(size)));
     found.push(figure("Topics", String(row.topics), `${wins} better, ${losses} worse, ${ties} equal`));
-    if (original !== undefined) found.push(figure("p of the original’s test", pValue(original) + (originalStar ? "*" : ""), "unpaired"));
+    if (original !== undefined) found.push(figure("p of the original’s test", tested(original) + (originalStar ? "*" : ""), "unpaired"));
   } else {
     found.push(figure("Topics", String(row.topics)));
   }

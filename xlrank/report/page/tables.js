@@ -40,8 +40,8 @@ const COLUMNS = [
     class: row => row.star ? (row.compared.difference > 0 ? "better" : "worse") : "",
     title: row => row.compared && row.compared.interval ? `95 % interval ${ends(row.compared.interval)}` : null,
   }),
-  column("p", DATA.p, "Test", against("corrected"), pValue, {
-    on: true, first: "ascending", title: row => row.compared && `uncorrected: ${pValue(row.compared.p)}`,
+  column("p", DATA.p, "Test", against("corrected"), (p, row) => row.compared ? tested(p) : MISSING, {
+    on: true, first: "ascending", title: row => row.compared && `uncorrected: ${tested(row.compared.p)}`,
   }),
   column("effect", "Effect", "Test", against("effect"), effect, { on: true }),
   column("wins", "W/L/T", "Test", against("wins"), (wins, row) =>

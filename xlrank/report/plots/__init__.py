@@ -1,13 +1,9 @@
 """The plots of a leaderboard, as SVG and PNG: those that its data allow."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from xlrank.report.board import Board
-from xlrank.report.plots.style import Plot, drawn
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from xlrank.report.plots.style import Made, Plot, drawn
 
 __all__ = ["NAMES", "Plot", "plots"]
 
@@ -19,7 +15,7 @@ def plots(board: Board) -> list[Plot]:
     """Draw what the board has data for; equal boards give equal bytes."""
     from xlrank.report.plots import pairs, resources, series, speed, topics
 
-    makers: dict[str, Callable[[Board], tuple[Figure, str, str] | None]] = dict(
+    makers: dict[str, Callable[[Board], Made | None]] = dict(
         zip(NAMES, (pairs.figure, resources.figure, series.figure, speed.figure, topics.figure), strict=True)
     )
     found = ((name, drawn(name, make, board)) for name, make in makers.items())

@@ -1,17 +1,12 @@
 """Gain over the baseline by how much there is of a language."""
 
-from typing import TYPE_CHECKING
-
 from xlrank.report.board import Board, Pair
 from xlrank.report.figures import metric_name
-from xlrank.report.plots.style import INK, compared, look, mean, plain, shown_systems
+from xlrank.report.plots.style import INK, Made, compared, legend, look, mean, plain, shown_systems
 from xlrank.report.resources import CLASSES, NAMES
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def figure(board: Board) -> "tuple[Figure, str, str] | None":
+def figure(board: Board) -> Made | None:
     """Points for pairs, lines through their means; None unless there are pairs of two classes or more."""
     from matplotlib.figure import Figure
 
@@ -19,7 +14,7 @@ def figure(board: Board) -> "tuple[Figure, str, str] | None":
     levels = sorted({place for entry in rows if (place := level(entry.pair)) is not None})
     if len(levels) < 2:
         return None
-    systems, note = shown_systems(board, board.pairs, {entry.system for entry in rows})
+    systems, left_out = shown_systems(board, board.pairs, {entry.system for entry in rows})
     found = Figure(figsize=(8.0, 4.2), layout="constrained")
     axes = found.subplots()
     axes.axhline(0, color=INK, linewidth=0.8)
@@ -40,12 +35,13 @@ def figure(board: Board) -> "tuple[Figure, str, str] | None":
     axes.set_ylabel(f"Δ {name} to the baseline")
     axes.set_xlabel("class of the pair's less resourced language")
     plain(axes)
-    found.legend(loc="outside lower center", ncols=min(3, len(systems)))
+    handles, labels = axes.get_legend_handles_labels()
+    legend(found, handles, labels)
     caption = (
         "Small marks are language pairs, large ones their means. Classes from 0 (almost no data) to 5 of Joshi et al. "
-        f"(ACL 2020); a pair counts for the less resourced of its two languages.{note}"
+        "(ACL 2020); a pair counts for the less resourced of its two languages."
     )
-    return found, "Gain over the baseline by language resources", caption
+    return Made(found, "Gain over the baseline by language resources", caption, left_out)
 
 
 def level(pair: Pair) -> int | None:

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from xlrank.report.board import Board, Pair
 from xlrank.report.figures import metric_name
-from xlrank.report.plots.style import INK, look, mean, plain
+from xlrank.report.plots.style import INK, Made, legend, look, mean, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
-def figure(board: Board) -> "tuple[Figure, str, str] | None":
+def figure(board: Board) -> Made | None:
     """A panel for each kind of collections; None without a series of at least two points."""
     from matplotlib.figure import Figure
 
@@ -32,9 +31,9 @@ def figure(board: Board) -> "tuple[Figure, str, str] | None":
         _baseline(axes, board, board.groups[group])
         plain(axes)
     handles = {text: handle for axes in drawing.axes for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(3, len(handles)))
+    legend(drawing, handles.values(), list(handles))
     title = f"{metric_name(board.primary)} by {label if label != 'x' else 'series'}"
-    return drawing, title, "Means over the language pairs that all points of a curve have."
+    return Made(drawing, title, "Means over the language pairs that all points of a curve have.")
 
 
 def _curves(board: Board, pairs: tuple[Pair, ...]) -> dict[str, dict[float, float]]:

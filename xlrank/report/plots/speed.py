@@ -1,19 +1,16 @@
 """Effectiveness against speed."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xlrank.report.board import Board
 from xlrank.report.figures import metric_name
-from xlrank.report.plots.style import INK, look, mean, plain
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from xlrank.report.plots.style import INK, Made, look, mean, plain
 
 MOST_NAMES = 20
 """Points that are named; of more, those that no other beats on both axes."""
 
 
-def figure(board: Board) -> "tuple[Figure, str, str] | None":
+def figure(board: Board) -> Made | None:
     """A point for each system that scored pairs on all pairs of languages; None for fewer than two."""
     from matplotlib.figure import Figure
 
@@ -47,7 +44,9 @@ def figure(board: Board) -> "tuple[Figure, str, str] | None":
     axes.set_ylabel(f"{metric_name(board.primary)}, mean over language pairs")
     plain(axes, "both")
     caption = "Systems that score pairs and were evaluated on all language pairs; up and to the right is better."
-    return found, "Effectiveness against speed", caption
+    unnamed = len(points) - len(front) if len(points) > MOST_NAMES else 0
+    left_out = f"Names are left out of the {unnamed} systems that another one beats on both axes." if unnamed else ""
+    return Made(found, "Effectiveness against speed", caption, left_out)
 
 
 def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:

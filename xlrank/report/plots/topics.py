@@ -1,19 +1,14 @@
 """Difference to the baseline topic by topic, sorted."""
 
-from typing import TYPE_CHECKING
-
 from xlrank.report.board import Board, Pair
-from xlrank.report.figures import metric_name
-from xlrank.report.plots.style import INK, compared, pair_name, plain, shown_systems
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from xlrank.report.figures import listed, metric_name
+from xlrank.report.plots.style import INK, Made, compared, pair_name, plain
 
 MOST_PANELS, ACROSS = 12, 4
 BETTER, WORSE = "#009e73", "#d55e00"
 
 
-def figure(board: Board) -> "tuple[Figure, str, str] | None":
+def figure(board: Board) -> Made | None:
     """A panel for each language pair, for the best system that was compared; None without one."""
     from matplotlib.figure import Figure
 
@@ -45,12 +40,15 @@ def figure(board: Board) -> "tuple[Figure, str, str] | None":
         axes.set_visible(False)
     name = metric_name(board.primary)
     found.supylabel(f"Δ {name}", fontsize=9.5)
-    more = f" The first {len(kept)} of {len(panels)} language pairs." if len(kept) < len(panels) else ""
-    _, note = shown_systems(board, board.pairs, systems)
+    others = [pair_name(board, pair).replace("\n", ", ") for pair in panels if pair not in kept]
+    left_out = (
+        f"The first {len(kept)} of {len(panels)} language pairs. Left out: {listed(others, MOST_PANELS)}." if others else ""
+    )
     system = board.systems[best]
     title = f"Difference to the baseline by topic: {system}"
-    chosen = f" {system} is the best of the compared systems on average." if len(systems) > 1 or note else ""
-    return found, title, f"A step is a topic; its height, {name} of the system minus {name} of the baseline.{chosen}{more}"
+    chosen = f" {system} is the best of the compared systems on average." if len(systems) > 1 else ""
+    caption = f"A step is a topic; its height, {name} of the system minus {name} of the baseline.{chosen}"
+    return Made(found, title, caption, left_out)
 
 
 def differences(board: Board, system: str, pair: Pair) -> list[float]:
