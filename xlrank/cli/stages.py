@@ -93,7 +93,8 @@ def translate(
 
     topics, languages = Collection(collection).topics(lang), (language_code(lang), language_code(documents))
     with progress_bars() as bars:
-        found = ModelTranslator(model).translate(topics, *languages, bars(f"{'-'.join(languages)} translating"))
+        with bars(f"{'-'.join(languages)} translating") as told:
+            found = ModelTranslator(model).translate(topics, *languages, told)
     checked = check_translations(topics, found, wrong)
     write_text(out, "".join(f"{topic.id}\t{topic.title}\t{topic.description}\n" for topic in checked.topics))
     for topic, reasons in checked.reasons.items():
@@ -160,7 +161,7 @@ def rerank(
     texts = source.fingerprint(query_language, document_language)
     key = content_key(file_hash(run), str(composition), digests, texts, fields, depth, base, resolved, reference)
     journal = Journal(cache_folder() / "journals" / f"{key}.jsonl")
-    with progress_bars() as bars:
+    with progress_bars() as bars, bars(str(composition)) as told:
         result = ranker.rerank(
             candidates,
             source,
@@ -169,7 +170,7 @@ def rerank(
             fields=fields,
             depth=depth,
             journal=journal,
-            progress=bars(str(composition)),
+            progress=told,
         )
     said = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "reference": reference}
     Run(result.name, result.rankings, said | {"candidates": run.name}).write(out)

@@ -20,7 +20,7 @@ from xlrank.experiment.results import FORMAT, Row, environment, row, write_evide
 from xlrank.experiment.stages import Stages
 from xlrank.files import make_folder, read_json, write_json
 from xlrank.precision import resolve_precision
-from xlrank.retrieval.first_stage import StageProgress
+from xlrank.progress import StageProgress
 from xlrank.runs import NOTES, Run
 
 RESULTS = "results.json"
@@ -63,9 +63,10 @@ def run_experiment(
             rows.append(_row(checked, stages, system, pair, runs, known))
     if not rows:
         raise XlrankError(f"experiment {experiment.name!r}: there is no system on any pair; nothing can be evaluated")
-    write_evidence(out, checked.pairs, runs)
-    write_matches(checked, stages, runs)
-    _compare(experiment, rows, runs, checked.pairs)
+    with progress("comparing the systems"):
+        write_evidence(out, checked.pairs, runs)
+        write_matches(checked, stages, runs)
+        _compare(experiment, rows, runs, checked.pairs)
     said = [f"{name}: {note}" for (_, name), run in runs.items() for note in run.metadata.get(NOTES, [])]
     results = _results(experiment, rows, list(dict.fromkeys([*notes, *said, *_stand_ins(checked)])), command)
     write_json(out / RESULTS, results)

@@ -12,6 +12,7 @@ from xlrank.collections import Collection, Topic
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition, parse
 from xlrank.composition.resolve import StandInRule, resolver
+from xlrank.progress import StageProgress, shown
 from xlrank.retrieval.expression import Call
 from xlrank.runs import Run
 
@@ -19,15 +20,6 @@ T = TypeVar("T")
 
 RETRIEVED = 1000
 """Documents that a first stage returns for a topic."""
-
-Progress = Callable[[int, int], None]
-StageProgress = Callable[[str], Progress]
-"""Called with what begins; gives the function to report its progress to."""
-
-
-def silent(_description: str) -> Progress:
-    """Progress that nobody looks at."""
-    return lambda _done, _total: None
 
 
 @dataclass(frozen=True)
@@ -42,7 +34,7 @@ class Search:
         fields: query fields.
         depth: documents a topic.
         topics: only these topic ids; None: all.
-        progress: told what goes on.
+        progress: told what goes on; by default it is shown on standard error.
         modules: gives folders or ids by the name that they stand for in compositions; called when there is one.
         stand_in: what a language without a module gets in compositions.
 
@@ -56,7 +48,7 @@ class Search:
     fields: str = "title+description"
     depth: int = RETRIEVED
     topics: frozenset[str] | None = None
-    progress: StageProgress = silent
+    progress: StageProgress = shown
     modules: Callable[[], Mapping[str, str]] = dict
     stand_in: StandInRule = "nearest"
     _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -70,7 +62,7 @@ class Search:
     @cached_property
     def documents(self) -> Documents:
         """The documents searched."""
-        return self.collection.documents(self.document_language, self.progress(f"{self.document_language} reading documents"))
+        return self.collection.documents(self.document_language, self.progress)
 
     @cached_property
     def originals(self) -> list[Topic]:
