@@ -1,6 +1,7 @@
 """The stages one by one: ``index``, ``search``, ``rerank``, ``evaluate``."""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -21,12 +22,15 @@ from xlrank.cli.console import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xlrank.collections.documents import Documents
     from xlrank.evaluation import Comparison
 
-MethodOption = Annotated[
-    str,
-    typer.Option("--method", help='bm25, psq, dense, fusion, feedback, or an expression, e.g. "rrf(dense, bm25s(psq))".'),
-]
+METHODS = 'bm25, psq, dense, fusion, feedback, or an expression, e.g. "rrf(dense, bm25s(psq))".'
+MethodOption = Annotated[str, typer.Option("--method", help=METHODS)]
+BEGINNING = 100
+"""Characters of a document that are shown."""
 RunOption = Annotated[Path, typer.Option("--run", help="TREC run file.")]
 
 
@@ -51,27 +55,53 @@ def index(
 
 
 def search(
-    out: Annotated[Path, typer.Option(help="TREC run file to write.")],
     lang: LanguageOption,
+    out: Annotated[Path | None, typer.Option(help="TREC run file to write; not with --query.")] = None,
+    query: Annotated[str | None, typer.Option(help="Search for this text, and show what is found.")] = None,
     collection: CollectionOption = "mini",
     documents: DocumentsOption = "en",
-    method: MethodOption = "bm25",
+    method: Annotated[str | None, typer.Option(help=f"{METHODS} Default: bm25, with --query dense.")] = None,
     fields: FieldsOption = "title+description",
-    depth: Annotated[int, typer.Option(help="Documents a topic.")] = 1000,
+    depth: Annotated[int | None, typer.Option(help="Documents a topic. Default: 1000, with --query 10.")] = None,
     base: BaseOption = "xlrank/e5-small",
 ) -> None:
     """Search with a first stage: lexical over translated or structured queries, dense, or several fused."""
     from xlrank.bases import Base
-    from xlrank.collections import Collection
+    from xlrank.collections import Collection, Topic
+    from xlrank.errors import XlrankError
     from xlrank.languages import language_code
     from xlrank.retrieval.first_stage import Search
     from xlrank.retrieval.methods import first_stage
+    from xlrank.text import clean
 
-    stage = first_stage(method)
+    if (out is None) == (query is None):
+        raise XlrankError("search: expected either --out FILE, for a run of all topics, or --query TEXT, to see what it finds")
+    if query is not None and not clean(query):
+        raise XlrankError("--query: the text is empty; expected what to search for")
+    stage = first_stage(method or ("bm25" if query is None else "dense"))
+    asked = None if query is None else [Topic("query", query)]
+    fields, usual = (fields, 1000) if query is None else ("title", 10)
     with progress_bars() as bars:
-        languages = language_code(lang), language_code(documents)
-        run = stage.run(Search(Collection(collection), *languages, Base(base), fields, depth, progress=bars))
-    typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
+        settings = (language_code(lang), language_code(documents), Base(base), fields, usual if depth is None else depth)
+        wanted = Search(Collection(collection), *settings, progress=bars, asked=asked)
+        run = stage.run(wanted)
+    if out is not None:
+        typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
+    else:
+        _print_hits(run.rankings.get("query", ()), wanted.documents)
+
+
+def _print_hits(hits: "Sequence[tuple[str, float]]", documents: "Documents") -> None:
+    """Show documents with their scores, best first."""
+    texts = documents.fetch(id_ for id_, _ in hits)
+    rows = [
+        [str(rank), f"{score:.4f}", id_, shorten(texts[id_].title or texts[id_].text, BEGINNING, placeholder=" …")]
+        for rank, (id_, score) in enumerate(hits, 1)
+    ]
+    if rows:
+        print_table(["rank", "score", "document", "title or beginning"], rows)
+    else:
+        typer.echo("no document was found")
 
 
 def translate(

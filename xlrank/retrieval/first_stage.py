@@ -12,6 +12,7 @@ from xlrank.collections import Collection, Topic
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition, parse
 from xlrank.composition.resolve import StandInRule, resolver
+from xlrank.errors import XlrankError
 from xlrank.progress import StageProgress, shown
 from xlrank.retrieval.expression import Call
 from xlrank.runs import Run
@@ -37,6 +38,7 @@ class Search:
         progress: told what goes on; by default it is shown on standard error.
         modules: gives folders or ids by the name that they stand for in compositions; called when there is one.
         stand_in: what a language without a module gets in compositions.
+        asked: topics of one's own, instead of the collection's.
 
     Parts of a first stage that ask for the same thing share it (:meth:`once`).
     """
@@ -51,6 +53,7 @@ class Search:
     progress: StageProgress = shown
     modules: Callable[[], Mapping[str, str]] = dict
     stand_in: StandInRule = "nearest"
+    asked: Sequence[Topic] | None = None
     _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, key: str, make: Callable[[], T]) -> T:
@@ -67,7 +70,23 @@ class Search:
     @cached_property
     def originals(self) -> list[Topic]:
         """All topics, in their own language."""
-        return self.collection.topics(self.query_language)
+        return self.collection.topics(self.query_language) if self.asked is None else list(self.asked)
+
+    @property
+    def translations(self) -> list[Topic]:
+        """The topics in the documents' language, as far as the collection has translations; themselves if they are in it.
+
+        Raises:
+            XlrankError: there are none.
+        """
+        if self.asked is None:
+            return self.collection.search_topics(self.query_language, self.document_language)
+        if self.query_language == self.document_language:
+            return self.originals
+        raise XlrankError(
+            "bm25 searches with translated topics, and nobody has translated this query; take dense or psq (no translation), "
+            "bm25(mt=MODEL) or, for words that are the same in both languages, bm25(as-is)"
+        )
 
     def chosen(self, topics: Sequence[Topic]) -> list[Topic]:
         """Those of ``topics`` that are asked for."""

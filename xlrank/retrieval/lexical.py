@@ -102,7 +102,7 @@ class Lexical(FirstStage):
         originals = search.originals
         languages = search.query_language, search.document_language
         if translator is None:
-            by_id = {topic.id: topic for topic in search.collection.search_topics(*languages)}
+            by_id = {topic.id: topic for topic in search.translations}
             originals = [topic for topic in originals if topic.id in by_id]
             found = [by_id[topic.id] for topic in originals]
         else:
@@ -145,7 +145,7 @@ class Lexical(FirstStage):
     def _untranslated(self, search: Search) -> list[Topic]:
         if self._as_they_are(search):
             return search.originals
-        return search.collection.search_topics(search.query_language, search.document_language)
+        return search.translations
 
 
 def _policy(call: Call) -> Policy:
