@@ -27,9 +27,10 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 ORIGINALS := .venv-originals
 ORIGINALS_READY := $(ORIGINALS)/.ready
+BROWSERS := chromium chromium-browser google-chrome chrome
 WITH_ORIGINALS := XLRANK_ORIGINALS_PYTHON="$(CURDIR)/$(ORIGINALS)/bin/python"
 
-.PHONY: help setup originals eval test lint types check bench modules clean
+.PHONY: help setup originals browser eval test lint types check bench modules clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -59,11 +60,19 @@ $(ORIGINALS_READY): requirements-originals.lock
 	@$(ORIGINALS)/bin/python -m pip install -qq --disable-pip-version-check --requirement requirements-originals.lock
 	@touch $@
 
+browser:  ## Debian's chromium, in which "test" opens the leaderboard (needs root, or sudo without a password)
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; else as_root="sudo -n"; fi; \
+	echo "installing chromium (once, a minute or two)"; \
+	$$as_root apt-get update -qq && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium >/dev/null || \
+		{ echo "chromium cannot be installed here; install it in another way, so that one of $(BROWSERS) is on PATH" >&2; exit 2; }
+
 eval: $(READY)  ## the main job: retrieve, rerank, evaluate, report (LANG=ky COLLECTION= DOCUMENTS= SYSTEMS= OUT=)
 	@$(RUN)/xlrank eval --collection "$(COLLECTION)" $(foreach code,$(QUERY_LANGUAGES),--lang $(code)) --documents "$(DOCUMENTS)" \
 		--fields "$(FIELDS)" --depth "$(DEPTH)" --precision "$(PRECISION)" $(if $(SYSTEMS),--systems "$(SYSTEMS)") --out "$(OUT)"
 
-test: $(READY)  ## unit, parity and end-to-end tests; those in the original libraries only after "make originals"
+test: $(READY)  ## unit, parity and end-to-end tests; those in the original libraries only after "make originals", those in a browser after "make browser"
 	@test ! -e $(ORIGINALS_READY) || export $(WITH_ORIGINALS); $(RUN)/python -m pytest $(TESTS)
 
 lint: $(READY)  ## ruff

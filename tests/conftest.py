@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from xlrank.bases import Base
     from xlrank.composition import Composition
     from xlrank.modules import Module
+    from xlrank.progress import Progress
     from xlrank.ranking.pairs import Batch
 
 HIDDEN, LAYERS, POSITIONS = 32, 2, 64
@@ -75,6 +77,22 @@ QRELS = [
     ("10", "d3", 0),
     ("10", "g2", 1),
 ]
+
+
+class RecordedStages:
+    """What is told to the stages that begin.
+
+    Attributes:
+        reports: (done, total) of each stage, by description.
+    """
+
+    def __init__(self) -> None:
+        self.reports: dict[str, list[tuple[int, int]]] = {}
+
+    @contextmanager
+    def __call__(self, description: str) -> "Iterator[Progress]":
+        told = self.reports.setdefault(description, [])
+        yield lambda done, total: told.append((done, total))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """Options of ``xlrank train ranking`` and ``train pairs``: what belongs to which interaction, sources, shares and licences."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def test_late_training_by_command(tiny_bert_folder: Path, tmp_path: Path, monkey
     options = "--neighbours 2 --dim 8 --document-length 24 --temperature 0.1"
     result = CliRunner().invoke(app, [*command.split(), *options.split()])
     assert result.exit_code == 0, result.output
+    first, second = result.stdout.splitlines()
+    losses = r"held-out loss \S+ before, \S+ after 1 step and \d+ s"
+    assert re.fullmatch(rf"{tmp_path / 'm'}: adapter ranking module for en, 0\.\d MB; {losses}", first), first
+    assert second == f'saved in {tmp_path / "m"}; its README.md and "xlrank module show {tmp_path / "m"}" say the rest'
+    assert "training …\n" in result.stderr
+    assert re.search(r"training: step 1 of 1, held-out loss \S+\n", result.stderr), result.stderr
+    assert re.search(r"training: 1 done, held-out loss \S+, \d+ s\n", result.stderr), result.stderr
     module = Module.load(tmp_path / "m")
     assert (module.interaction, module.config["reduction_factor"]) == ("late", 8)
     assert (module.config["late"]["dim"], module.config["late"]["temperature"]) == (8, 0.1)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.collections.hc4_files import IDS, checksum, document, topic, write_hc4_home, write_lines
+from tests.conftest import RecordedStages
 from xlrank.collections import Collection
 from xlrank.collections.check import check
 from xlrank.collections.hc4 import documents as checksums
@@ -260,9 +261,9 @@ def test_comparing_finds_every_difference_without_holding_the_documents(monkeypa
 
 def test_progress_is_told_while_documents_are_read(hc4_home: Path) -> None:
     write_lines(hc4_home / "fas" / "hc4_docs.jsonl", [document("fa", i) for i in range(1500)])
-    told: list[tuple[int, int]] = []
-    Collection("hc4/fa/test").documents(progress=lambda done, total: told.append((done, total)))
-    assert told == [(1000, 0)]
+    stages = RecordedStages()
+    Collection("hc4/fa/test").documents(progress=stages)
+    assert stages.reports == {"fa reading documents": [(1000, 0), (1500, 1500)]}
 
 
 def test_the_files_of_every_split_are_read(hc4_home: Path) -> None:

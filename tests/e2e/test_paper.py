@@ -15,7 +15,7 @@ from xlrank.experiment import Experiment, read_experiment, run_experiment
 from xlrank.experiment.check import check
 from xlrank.modules import Module
 from xlrank.modules.kinds.head.layers import PREFIX, RankingHead
-from xlrank.retrieval.first_stage import silent
+from xlrank.progress import silent
 
 PAPER = Path(__file__).parents[2] / "experiments" / "paper"
 LANGUAGES = ("en", "de", "it", "fi", "ru", "fa", "zh", "sw", "so", "ky", "ug", "tr")

@@ -35,6 +35,22 @@ def test_the_python_blocks_run() -> None:
     assert "en0" in first or re.match(r"-?\d+\.\d+ ", first), first
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_command_reads_is_there_or_made_by_one_before(page: Path) -> None:
+    made: set[str] = set()
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("    xlrank "):
+            continue
+        words = shlex.split(line.partition("  #")[0])[1:]
+        options = [(name, value) for name, value in zip(words, words[1:], strict=False) if name in ("--run", "--out")]
+        read = [value for name, value in options if name == "--run"]
+        if words[0] == "report":
+            read += [word for word in words[1 : words.index("--out") if "--out" in words else None] if not word.startswith("-")]
+        absent = [path for path in read if path not in made and not (ROOT / path).exists()]
+        assert not absent, line
+        made |= {value for name, value in options if name == "--out"}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_and_their_options_exist(command: str) -> None:
     words = shlex.split(command)[1:]

@@ -7,10 +7,10 @@ import pytest
 
 from xlrank.experiment import run_experiment
 from xlrank.experiment.options import experiment_of
+from xlrank.progress import StageProgress, silent
 from xlrank.ranking.cross import CrossEncoder
 from xlrank.ranking.vectors import TextVectors
 from xlrank.retrieval.dense import MeanPooledEncoder
-from xlrank.retrieval.first_stage import StageProgress, silent
 
 Options = dict[str, Any]
 RANKERS = ["monobert", "query", "document", "split"]

@@ -121,7 +121,7 @@ def test_each_system_may_have_a_depth_of_its_own(plan: Options, out: Path) -> No
     systems = ["dense", "late", {"name": "split", "depth": 2}, {"name": "late-la", "depth": 5}]
     values = experiment_of(**plan | {"systems": ["dense"]}).plain() | {"systems": systems}
     from xlrank.experiment import run_experiment
-    from xlrank.retrieval.first_stage import silent
+    from xlrank.progress import silent
 
     rows = run_experiment(Experiment.model_validate(values), out, silent)["rows"]
     assert [row["label"] for row in rows] == [
@@ -144,7 +144,7 @@ def test_each_system_may_have_a_depth_of_its_own(plan: Options, out: Path) -> No
 
 def test_a_depth_of_its_own_is_re_used_until_it_changes(plan: Options, monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
     from xlrank.experiment import run_experiment
-    from xlrank.retrieval.first_stage import silent
+    from xlrank.progress import silent
 
     base = experiment_of(**plan | {"systems": ["dense"]}).plain()
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from xlrank.errors import XlrankError
 from xlrank.evaluation import evaluate
 from xlrank.experiment.options import experiment_of
 from xlrank.modules import Module
+from xlrank.progress import Progress
 from xlrank.ranking import Ranker
 from xlrank.ranking.cross import CrossEncoder
 from xlrank.retrieval.dense import DenseRetriever
@@ -267,12 +269,13 @@ def test_an_interrupted_ranker_continues(plan: Options, out: Path, monkeypatch: 
     whole = run(small, out / "whole")
     scored = count(monkeypatch, CrossEncoder, "_outputs")
 
-    def interrupting(description: str) -> Callable[[int, int], None]:
+    @contextmanager
+    def interrupting(description: str) -> Iterator[Progress]:
         def report(done: int, total: int) -> None:
             if description.endswith("ky-en split") and 2 * done > total:
                 raise KeyboardInterrupt
 
-        return report
+        yield report
 
     with pytest.raises(KeyboardInterrupt):
         run(small, out / "parts", interrupting)

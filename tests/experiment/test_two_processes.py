@@ -14,7 +14,7 @@ import json, sys
 from pathlib import Path
 from xlrank.experiment import run_experiment
 from xlrank.experiment.options import experiment_of
-from xlrank.retrieval.first_stage import silent
+from xlrank.progress import silent
 options, out = json.loads(sys.argv[1]), Path(sys.argv[2])
 print(json.dumps(run_experiment(experiment_of(**options), out, silent)["rows"]))
 """

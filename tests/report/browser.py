@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.requirements import without
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -24,11 +24,11 @@ PATIENCE = 60.0
 
 
 def chromium() -> str:
-    """The browser's path; skips the test where there is none."""
+    """The browser's path; where there is none, the test is skipped, or fails if a browser is required."""
     for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
         if found := shutil.which(name):
             return found
-    pytest.skip("no chromium on PATH; `apt-get install chromium` brings one")
+    without("browser", "no chromium on PATH; `make browser` installs one")
 
 
 class Browser:

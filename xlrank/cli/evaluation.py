@@ -87,10 +87,11 @@ def run_file(
     from xlrank.experiment.systems import split_systems
 
     experiment, lines = read_experiment(file)
-    checked = examine(
-        experiment.narrowed(lang or (), split_systems(systems)) if lang or systems else experiment,
-        lambda place: f"{file}, line {lines.line(place)}: ",
-    )
+    with progress_bars() as bars, bars("checking the experiment"):
+        checked = examine(
+            experiment.narrowed(lang or (), split_systems(systems)) if lang or systems else experiment,
+            lambda place: f"{file}, line {lines.line(place)}: ",
+        )
     if check:
         for pair in checked.pairs:
             typer.echo(f"{pair}: {pair.stage}, then {', '.join(system.name for system in checked.systems(pair))}")
@@ -119,19 +120,26 @@ def report(
         if problems:
             raise XlrankError(f"{folder}: {len(problems)} figures do not match, listed above")
         typer.echo(f"{folder}: every figure is as recomputed")
-    for path in write_report(folders, out, drill_down=drill_down):
+    with progress_bars() as bars, bars("writing the report"):
+        written = write_report(folders, out, drill_down=drill_down)
+    for path in written:
         typer.echo(str(path))
 
 
 def _run(experiment: "Experiment", out: Path, checked: "Checked | None") -> None:
     from xlrank.experiment import run_experiment
+    from xlrank.experiment.check import check
     from xlrank.report import write_report
     from xlrank.report.table import console_table, verdict
 
     command = shlex.join(["xlrank", *sys.argv[1:]])
     with progress_bars() as bars:
+        if checked is None:
+            with bars("checking the experiment"):
+                checked = check(experiment)
         results: Any = run_experiment(experiment, out, bars, checked=checked, command=command)
-    written = write_report([out])
+        with bars("writing the report"):
+            written = write_report([out])
     header, *rows = console_table(results)
     print_table(header, rows)
     for note in results["notes"]:

@@ -60,7 +60,7 @@ def convert(
     from xlrank.cli.console import progress_bars
     from xlrank.modules.conversion.convert import convert as convert_modules
 
-    with progress_bars() as stage:
+    with progress_bars() as bars, bars("converting modules") as told:
         done = convert_modules(
             source,
             out,
@@ -71,7 +71,7 @@ def convert(
             name=name,
             head=head,
             licence=licence,
-            progress=stage("modules"),
+            progress=told,
         )
     report(done)
 

@@ -1,7 +1,8 @@
 """The stages one by one: ``index``, ``search``, ``translate``, ``fuse``, ``rerank``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,13 +18,19 @@ from xlrank.cli.console import (
     StandInOption,
     module_names,
     print_notes,
+    print_table,
     progress_bars,
 )
 
-MethodOption = Annotated[
-    str,
-    typer.Option("--method", help='bm25, psq, dense, fusion, feedback, or an expression, e.g. "rrf(dense, bm25s(psq))".'),
-]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xlrank.collections.documents import Documents
+
+METHODS = 'bm25, psq, dense, fusion, feedback, or an expression, e.g. "rrf(dense, bm25s(psq))".'
+MethodOption = Annotated[str, typer.Option("--method", help=METHODS)]
+BEGINNING = 100
+"""Characters of a document that are shown."""
 RunOption = Annotated[Path, typer.Option("--run", help="TREC run file.")]
 
 
@@ -48,29 +55,55 @@ def index(
 
 
 def search(
-    out: Annotated[Path, typer.Option(help="TREC run file to write.")],
     lang: LanguageOption,
+    out: Annotated[Path | None, typer.Option(help="TREC run file to write; not with --query.")] = None,
+    query: Annotated[str | None, typer.Option(help="Search for this text, and show what is found.")] = None,
     collection: CollectionOption = "mini",
     documents: DocumentsOption = "en",
-    method: MethodOption = "bm25",
+    method: Annotated[str | None, typer.Option(help=f"{METHODS} Default: bm25, with --query dense.")] = None,
     fields: FieldsOption = "title+description",
-    depth: Annotated[int, typer.Option(help="Documents a topic.")] = 1000,
+    depth: Annotated[int | None, typer.Option(help="Documents a topic. Default: 1000, with --query 10.")] = None,
     base: BaseOption = "xlrank/e5-small",
 ) -> None:
     """Search with a first stage: lexical over translated or structured queries, dense, or several fused."""
     from xlrank.bases import Base
-    from xlrank.collections import Collection
+    from xlrank.collections import Collection, Topic
+    from xlrank.errors import XlrankError
     from xlrank.languages import language_code
     from xlrank.retrieval.first_stage import Search
     from xlrank.retrieval.methods import first_stage
     from xlrank.runs import NOTES
+    from xlrank.text import clean
 
-    stage = first_stage(method)
+    if (out is None) == (query is None):
+        raise XlrankError("search: expected either --out FILE, for a run of all topics, or --query TEXT, to see what it finds")
+    if query is not None and not clean(query):
+        raise XlrankError("--query: the text is empty; expected what to search for")
+    stage = first_stage(method or ("bm25" if query is None else "dense"))
+    asked = None if query is None else [Topic("query", query)]
+    fields, usual = (fields, 1000) if query is None else ("title", 10)
     with progress_bars() as bars:
-        languages = language_code(lang), language_code(documents)
-        run = stage.run(Search(Collection(collection), *languages, Base(base), fields, depth, progress=bars))
+        settings = (language_code(lang), language_code(documents), Base(base), fields, usual if depth is None else depth)
+        wanted = Search(Collection(collection), *settings, progress=bars, asked=asked)
+        run = stage.run(wanted)
     print_notes(run.metadata.get(NOTES))
-    typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
+    if out is not None:
+        typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
+    else:
+        _print_hits(run.rankings.get("query", ()), wanted.documents)
+
+
+def _print_hits(hits: "Sequence[tuple[str, float]]", documents: "Documents") -> None:
+    """Show documents with their scores, best first."""
+    texts = documents.fetch(id_ for id_, _ in hits)
+    rows = [
+        [str(rank), f"{score:.4f}", id_, shorten(texts[id_].title or texts[id_].text, BEGINNING, placeholder=" …")]
+        for rank, (id_, score) in enumerate(hits, 1)
+    ]
+    if rows:
+        print_table(["rank", "score", "document", "title or beginning"], rows)
+    else:
+        typer.echo("no document was found")
 
 
 def translate(
@@ -92,7 +125,8 @@ def translate(
 
     topics, languages = Collection(collection).topics(lang), (language_code(lang), language_code(documents))
     with progress_bars() as bars:
-        found = ModelTranslator(model).translate(topics, *languages, bars(f"{'-'.join(languages)} translating"))
+        with bars(f"{'-'.join(languages)} translating") as told:
+            found = ModelTranslator(model).translate(topics, *languages, told)
     checked = check_translations(topics, found, wrong)
     write_text(out, "".join(f"{topic.id}\t{topic.title}\t{topic.description}\n" for topic in checked.topics))
     for topic, reasons in checked.reasons.items():
@@ -162,7 +196,7 @@ def rerank(
     texts = source.fingerprint(query_language, document_language)
     key = content_key(file_hash(run), str(composition), digests, texts, fields, depth, base, resolved, reference)
     journal = Journal(cache_folder() / "journals" / f"{key}.jsonl")
-    with progress_bars() as bars:
+    with progress_bars() as bars, bars(str(composition)) as told:
         result = ranker.rerank(
             candidates,
             source,
@@ -171,7 +205,7 @@ def rerank(
             fields=fields,
             depth=depth,
             journal=journal,
-            progress=bars(str(composition)),
+            progress=told,
         )
     said = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "reference": reference}
     Run(result.name, result.rankings, {**result.metadata, **said, "candidates": run.name}).write(out)

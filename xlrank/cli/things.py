@@ -30,11 +30,13 @@ def list_collections() -> None:
 @collection_app.command("check", epilog="Example: xlrank collection check folder:my-data")
 def check(collection: Annotated[str, typer.Argument(help="mini, clef/2003, hc4/fa/test, irds:ID or folder:PATH.")]) -> None:
     """Prove that ids, counts, languages, scripts and judgements are consistent."""
+    from xlrank.cli.console import progress_bars
     from xlrank.collections import Collection
     from xlrank.collections.check import check as examine
     from xlrank.errors import XlrankError
 
-    facts, problems = examine(Collection(collection))
+    with progress_bars() as bars, bars("checking the collection"):
+        facts, problems = examine(Collection(collection))
     for line in facts:
         typer.echo(line)
     for line in problems:

@@ -193,9 +193,10 @@ def pairs(
             limit=2000 if limit is None else limit,
             sentence_share=sentences,
             seed=seed,
-            progress=bars("mining"),
+            progress=bars,
         )
-        typer.echo(f"{write_groups(out, groups)} groups in {out}")
+        count = write_groups(out, groups)
+    typer.echo(f"{count} groups in {out}")
 
 
 @app.command(epilog='Example: xlrank train score --data groups.jsonl --compose "split(en,en)+rank" --out scored.jsonl')
@@ -211,9 +212,10 @@ def score(
     from xlrank.ranking import Ranker
     from xlrank.training.data import group_rows, read_groups, score_with, write_groups
 
-    with progress_bars() as bars:
-        scored = score_with(Ranker(Base(base), compose), list(group_rows(read_groups(data))), progress=bars("scoring"))
-        typer.echo(f"{write_groups(out, scored)} groups in {out}")
+    with progress_bars() as bars, bars("scoring groups") as told:
+        scored = score_with(Ranker(Base(base), compose), list(group_rows(read_groups(data))), progress=told)
+        count = write_groups(out, scored)
+    typer.echo(f"{count} groups in {out}")
 
 
 @app.command(epilog="Example: xlrank train ranking --interaction late --data pairs.jsonl --out my/late")
@@ -315,5 +317,8 @@ def finish(module: "Module", out: Path, *, scale: float = 1.0, half: bool = Fals
     folder = (module.halved() if half else module).save(out)
     saved = Module.load(folder)
     write_model_card(saved, folder)
-    typer.echo(saved.describe())
-    typer.echo(f"saved in {folder}")
+    record = saved.training
+    steps = f"{record['steps']:,} step{'s' if record['steps'] != 1 else ''}"
+    losses = f"held-out loss {record['heldout_loss_before']:.4g} before, {record['heldout_loss']:.4g} after"
+    typer.echo(f"{saved.title}, {saved.bytes / 1e6:.1f} MB; {losses} {steps} and {record['seconds']} s")
+    typer.echo(f'saved in {folder}; its README.md and "xlrank module show {folder}" say the rest')

@@ -3,12 +3,13 @@
 from dataclasses import astuple
 
 from xlrank.collections.catalogue import open_source
-from xlrank.collections.documents import Documents, Progress
+from xlrank.collections.documents import Documents
 from xlrank.collections.reading import Qrels
 from xlrank.collections.records import Topic
 from xlrank.errors import XlrankError
 from xlrank.files import content_key
 from xlrank.languages import language_code
+from xlrank.progress import StageProgress, shown
 
 
 class Collection:
@@ -45,8 +46,12 @@ class Collection:
         """Languages with documents, sorted."""
         return self.source.document_languages
 
-    def documents(self, language: str | None = None, progress: Progress | None = None) -> Documents:
+    def documents(self, language: str | None = None, progress: StageProgress = shown) -> Documents:
         """The documents in one language (default: the id's); parsed once, then kept in the cache.
+
+        Args:
+            language: of the documents.
+            progress: told what goes on; by default it is shown on standard error.
 
         Raises:
             XlrankError: no documents in that language, or a file is missing or malformed.
@@ -55,9 +60,10 @@ class Collection:
         if code not in self._documents:
             identity, id_ = self.source.document_identity(code), self.source.documents_id
             name = "".join(c if c.isalnum() else "-" for c in id_.rpartition("/")[2] or id_)
-            self._documents[code] = Documents.stored(
-                f"{name}-{code}", identity, lambda: self.source.read_documents(code), progress
-            )
+            with progress(f"{code} reading documents") as told:
+                self._documents[code] = Documents.stored(
+                    f"{name}-{code}", identity, lambda: self.source.read_documents(code), told
+                )
         return self._documents[code]
 
     def topics(self, language: str | None = None) -> list[Topic]:

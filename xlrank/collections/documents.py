@@ -12,12 +12,11 @@ from xlrank.collections.passages import PassageFile
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import build_once, cache_folder, content_key, read_json, replacing, write_json
+from xlrank.progress import Progress
 
 FORMAT = 1
 """Part of every store's name: raise it when the same files are to be parsed in another way."""
 
-Progress = Callable[[int, int], None]
-"""Called with how many documents are done and how many there are, 0 where that is unknown."""
 
 EVERY = 1000
 """Documents between two reports of progress."""
@@ -174,6 +173,8 @@ def _write(folder: Path, documents: Iterable[Document], progress: Progress | Non
             empty += not (document.text or document.title)
             if progress and len(seen) % EVERY == 0:
                 progress(len(seen), 0)
+    if progress:
+        progress(len(seen), len(seen))
     write_json(folder / "facts.json", {"documents": len(seen), "empty": empty, "digest": digest.hexdigest()})
 
 

@@ -5,7 +5,7 @@ What is stored and what comes out must agree to the last digits; whatever was ed
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +16,7 @@ from xlrank.evaluation.published import published_value
 from xlrank.evaluation.reference import original_test
 from xlrank.evaluation.significance import Tests, compare_families, interval
 from xlrank.files import content_key, read_json
+from xlrank.progress import Progress, told
 from xlrank.runs import NOTES, Run
 
 FORMAT = 2
@@ -26,7 +27,6 @@ SHOWN = 3
 """Topics of a row and metric that are named; of more, only how many there are."""
 
 Row = Mapping[str, Any]
-Progress = Callable[[int, int], None]
 
 
 def figures_key(
@@ -56,7 +56,7 @@ def figures_key(
     return content_key(run_key, qrels, [list(metrics), ties, missing, seed, resamples, *more])
 
 
-def verify(folder: Path, progress: Progress = lambda _done, _total: None) -> list[str]:
+def verify(folder: Path, progress: Progress | None = None) -> list[str]:
     """Recompute a results folder in format 2.
 
     Checked are, of every row, the run file (there, readable, of this pair, made from these candidates, unchanged since the
@@ -65,7 +65,7 @@ def verify(folder: Path, progress: Progress = lambda _done, _total: None) -> lis
 
     Args:
         folder: with ``results.json``, ``runs`` and ``qrels``.
-        progress: told how many of the rows are done.
+        progress: told how many of the rows are done; by default that is shown on standard error.
 
     Returns:
         What does not match, one line each: row, figure, stored value, recomputed value. Empty: everything does.
@@ -76,11 +76,12 @@ def verify(folder: Path, progress: Progress = lambda _done, _total: None) -> lis
     results = _results(folder)
     evaluated: list[_Evaluated] = []
     problems: list[str] = []
-    for number, row in enumerate(results["rows"]):
-        found = _Evaluated(row, folder, results)
-        problems += found.check()
-        evaluated.append(found)
-        progress(number + 1, len(results["rows"]))
+    with told(progress, f"{folder}: recomputing rows") as report:
+        for number, row in enumerate(results["rows"]):
+            found = _Evaluated(row, folder, results)
+            problems += found.check()
+            evaluated.append(found)
+            report(number + 1, len(results["rows"]))
     names = [found.name for found in evaluated]
     problems += [f"{name}: stands twice in results.json" for number, name in enumerate(names) if name in names[:number]]
     return [*problems, *_comparisons(evaluated, results), *_references(evaluated, results)]

@@ -16,7 +16,8 @@ from xlrank.experiment.pairs import LanguagePair, pairs_of
 from xlrank.experiment.systems import KNOWN, USUAL_MODULES
 from xlrank.languages import ALIASES, LANGUAGES, language_code
 from xlrank.precision import resolve_precision
-from xlrank.retrieval.first_stage import FirstStage, silent
+from xlrank.progress import silent
+from xlrank.retrieval.first_stage import FirstStage
 from xlrank.retrieval.methods import first_stage
 
 Place = Sequence[str | int]

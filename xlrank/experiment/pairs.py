@@ -10,7 +10,8 @@ from xlrank.composition.resolve import StandInRule
 from xlrank.errors import XlrankError
 from xlrank.experiment.model import Data, Experiment
 from xlrank.experiment.modules import filled
-from xlrank.retrieval.first_stage import FirstStage, Search, StageProgress
+from xlrank.progress import StageProgress
+from xlrank.retrieval.first_stage import FirstStage, Search
 from xlrank.retrieval.methods import first_stage
 
 

@@ -22,7 +22,7 @@ from xlrank.experiment.results import FORMAT, Row, environment, row, write_evide
 from xlrank.experiment.stages import Stages
 from xlrank.files import make_folder, write_json
 from xlrank.precision import resolve_precision
-from xlrank.retrieval.first_stage import StageProgress
+from xlrank.progress import StageProgress
 from xlrank.runs import NOTES, Run
 
 RESULTS = "results.json"
@@ -71,10 +71,11 @@ def run_experiment(
     results = _results(experiment, rows, command)
     evaluated = [(str(pair), system.name) for pair in checked.pairs for system in checked.systems(pair)]
     staying, replaced = earlier.staying(results, evaluated)
-    write_evidence(out, checked.pairs, runs, staying)
-    write_matches(checked, stages, runs)
     results["rows"] = [*staying, *rows]
-    _compare(experiment, results["rows"], runs, checked.pairs)
+    with progress("comparing the systems"):
+        write_evidence(out, checked.pairs, runs, staying)
+        write_matches(checked, stages, runs)
+        _compare(experiment, results["rows"], runs, checked.pairs)
     said = [f"{name}: {note}" for (_, name), run in runs.items() for note in run.metadata.get(NOTES, [])]
     results["notes"] = list(dict.fromkeys([*notes, *said, *_stand_ins(checked), *replaced]))
     write_json(out / RESULTS, results)

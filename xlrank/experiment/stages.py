@@ -16,8 +16,9 @@ from xlrank.experiment.cost import costs_of, joint_cost, measured, query_latency
 from xlrank.experiment.pairs import LanguagePair
 from xlrank.files import build_lock, content_key
 from xlrank.precision import Precision, resolve_precision
+from xlrank.progress import StageProgress
 from xlrank.ranking import Journal, Ranker
-from xlrank.retrieval.first_stage import CompoundStage, FirstStage, StageProgress
+from xlrank.retrieval.first_stage import CompoundStage, FirstStage
 from xlrank.retrieval.fusion import fuse
 from xlrank.runs import Run
 
@@ -92,16 +93,17 @@ class Stages:
             journal = Journal(self._journal_path(key))
             resumed = bool(journal.done)
             with measured() as meter:
-                run = ranker.rerank(
-                    candidates,
-                    pair.collection,
-                    query_language=pair.ranked_language,
-                    document_language=pair.document,
-                    queries=pair.ranked_queries,
-                    depth=depth,
-                    journal=journal,
-                    progress=self.progress(f"{pair} {name}"),
-                )
+                with self.progress(f"{pair} {name}") as told:
+                    run = ranker.rerank(
+                        candidates,
+                        pair.collection,
+                        query_language=pair.ranked_language,
+                        document_language=pair.document,
+                        queries=pair.ranked_queries,
+                        depth=depth,
+                        journal=journal,
+                        progress=told,
+                    )
             costs = {
                 **costs_of(meter),  # of the ranking alone, without the topics that are ranked once more for their latency
                 "pairs": sum(map(len, found.rankings.values())),
@@ -142,6 +144,7 @@ class Stages:
             document_language=pair.document,
             queries=pair.ranked_queries,
             depth=depth,
+            progress=lambda _done, _total: None,
         )
         found = [query_latency(partial(again, candidates.only([topic]))) for topic in topics]
         return summary(found[1:])  # the first one warms up

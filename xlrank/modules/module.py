@@ -165,12 +165,17 @@ class Module:
     def describe(self) -> str:
         """The card as readable lines, with sizes (bytes) and parameter count; long curves are left out."""
         training = {key: value for key, value in self.training.items() if key != "curve"}
-        lines = [f"{self.name}: {self.kind} {self.role} module" + (f" for {self.language}" if self.language else "")]
+        lines = [self.title]
         lines.append(f"base: {self.base.name} ({self.base.fingerprint})")
         lines += [f"{key}: {value}" for key, value in self.config.items()]
         lines.append(f"parameters: {sum(t.numel() for t in self.tensors.values()):,} ({self.bytes:,} bytes)")
         lines += [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in training.items()]
         return "\n".join([*lines, f"sha256: {self.sha256}"])
+
+    @property
+    def title(self) -> str:
+        """What it is, on one line."""
+        return f"{self.name}: {self.kind} {self.role} module" + (f" for {self.language}" if self.language else "")
 
     @property
     def bytes(self) -> int:

@@ -1,7 +1,7 @@
 """Ranking: composed encoders score query-document pairs."""
 
+from xlrank.progress import Progress
 from xlrank.ranking.explain import Explanation, Match
-from xlrank.ranking.interaction import Progress
 from xlrank.ranking.journal import Journal
 from xlrank.ranking.ranker import Hit, Ranker
 

@@ -14,7 +14,8 @@ from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.kinds.head.layers import PREFIX, RankingHead, build_ranking_head, relevance
 from xlrank.precision import ResolvedPrecision
-from xlrank.ranking.interaction import BATCH_TOKENS, Pair, Progress, Scores
+from xlrank.progress import Progress
+from xlrank.ranking.interaction import BATCH_TOKENS, Pair, Scores
 from xlrank.ranking.journal import Journal
 from xlrank.ranking.pairs import Batch, PairEncoder, batches_by_length
 from xlrank.ranking.shared import SharedEncoder

@@ -1,6 +1,6 @@
 """What the two ways in which query and document meet have in common, and which of them a composition asks for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition
+from xlrank.progress import Progress
 from xlrank.ranking.journal import Journal
 
 Pair = tuple[str, str]
 """A query and a document, as text."""
 
-Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do in all."""
 
 Scores = NDArray[np.float32]
 """One score a pair, in the order asked; higher is more relevant."""

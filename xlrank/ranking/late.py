@@ -17,7 +17,8 @@ from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key
 from xlrank.modules.kinds.head.late import LateSettings
 from xlrank.precision import ResolvedPrecision
-from xlrank.ranking.interaction import Pair, Progress, Scores, Storage
+from xlrank.progress import Progress
+from xlrank.ranking.interaction import Pair, Scores, Storage
 from xlrank.ranking.journal import Journal
 from xlrank.ranking.maxsim import late_scores
 from xlrank.ranking.store import TokenStore

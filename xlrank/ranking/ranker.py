@@ -18,7 +18,8 @@ from xlrank.composition.sides import is_late
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.precision import Precision, resolve_precision
-from xlrank.ranking.interaction import Pair, Progress, Storage
+from xlrank.progress import Progress, told
+from xlrank.ranking.interaction import Pair, Storage
 from xlrank.ranking.journal import Journal
 from xlrank.runs import Run
 
@@ -247,7 +248,7 @@ class Ranker:
             queries: query texts by topic id, instead of the collection's topics.
             depth: candidates of each topic that are re-ordered.
             journal: where finished batches are kept.
-            progress: told how far the work is.
+            progress: told how far the work is; by default that is shown on standard error.
 
         Raises:
             XlrankError: the run names a document that the collection lacks, or no topic that it has.
@@ -267,7 +268,8 @@ class Ranker:
         if not candidates:
             return merge(run, candidates, np.empty(0, np.float32), str(composition)).noted(*left_out)
         asked = [(queries[topic], document) for topic, document in candidates]
-        scores, notes = self.interaction.score_candidates(asked, documents, composition, journal, progress)
+        with told(progress, str(composition)) as report:
+            scores, notes = self.interaction.score_candidates(asked, documents, composition, journal, report)
         return merge(run, candidates, scores, str(composition)).noted(*left_out, *notes)
 
 

@@ -16,7 +16,8 @@ from xlrank.composition.plan import Plan
 from xlrank.modules import Module
 from xlrank.modules.kinds.head.late import LateHead, LateSettings, build_late_head
 from xlrank.precision import ResolvedPrecision
-from xlrank.ranking.interaction import BATCH_TOKENS, Progress
+from xlrank.progress import Progress
+from xlrank.ranking.interaction import BATCH_TOKENS
 from xlrank.ranking.pairs import batches_by_length
 from xlrank.ranking.shared import SharedEncoder
 from xlrank.ranking.texts import EncodedText, TextBatch, TextEncoder

@@ -20,9 +20,10 @@ from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import build_once, content_key, read_json, replacing, write_json
 from xlrank.languages import language_code
+from xlrank.progress import Progress, told
 from xlrank.retrieval.analysis import analyzer, identity, without_lucene
 from xlrank.retrieval.bm25s_index import write_index
-from xlrank.retrieval.engine import Progress, Query, check_parameters, check_queries, term_weights
+from xlrank.retrieval.engine import Query, check_parameters, check_queries, term_weights
 from xlrank.retrieval.index_files import DocumentIds
 from xlrank.runs import Run
 
@@ -66,7 +67,7 @@ class Bm25s:
         Args:
             documents: with ids that are unique and hold no whitespace; read once, one by one.
             folder: where indexes are kept; the index is its sub folder ``bm25s-<key>``, there only when whole.
-            progress: told how many documents are done.
+            progress: told how many documents are done; by default that is shown on standard error.
 
         Returns:
             The index, for :meth:`search`; several processes may build and use the same one.
@@ -79,9 +80,9 @@ class Bm25s:
 
         def make() -> None:
             settings = {"k1": self.k1, "b": self.b, "version": metadata.version("bm25s")}
-            with replacing(index) as temporary:
+            with told(progress, "indexing (bm25s)") as report, replacing(index) as temporary:
                 temporary.mkdir()
-                write_index(temporary, documents, analyzer(self.analysis, self.language), settings, progress)
+                write_index(temporary, documents, analyzer(self.analysis, self.language), settings, report)
                 write_json(temporary / MANIFEST, description)
 
         build_once(index, index.is_dir, make)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.collections.records import Document
-from xlrank.retrieval.engine import Progress
+from xlrank.progress import Progress
 
 CHUNK = 1 << 20
 """Terms counted at once."""

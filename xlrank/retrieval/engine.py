@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
+from xlrank.progress import Progress
 from xlrank.runs import Run
 
 Query = str | Mapping[str, float]
@@ -14,9 +15,6 @@ Query = str | Mapping[str, float]
 
 The engine analyses each word; its terms get the word's weight, and the weights of equal terms add up.
 """
-
-Progress = Callable[[int, int], None]
-"""Called with how many documents are done and how many there are."""
 
 
 class LexicalEngine(Protocol):

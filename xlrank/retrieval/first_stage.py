@@ -12,6 +12,8 @@ from xlrank.collections import Collection, Topic
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition, parse
 from xlrank.composition.resolve import StandInRule, resolver
+from xlrank.errors import XlrankError
+from xlrank.progress import StageProgress, shown
 from xlrank.retrieval.expression import Call
 from xlrank.runs import Run
 
@@ -19,15 +21,6 @@ T = TypeVar("T")
 
 RETRIEVED = 1000
 """Documents that a first stage returns for a topic."""
-
-Progress = Callable[[int, int], None]
-StageProgress = Callable[[str], Progress]
-"""Called with what begins; gives the function to report its progress to."""
-
-
-def silent(_description: str) -> Progress:
-    """Progress that nobody looks at."""
-    return lambda _done, _total: None
 
 
 @dataclass(frozen=True)
@@ -42,9 +35,10 @@ class Search:
         fields: query fields.
         depth: documents a topic.
         topics: only these topic ids; None: all.
-        progress: told what goes on.
+        progress: told what goes on; by default it is shown on standard error.
         modules: gives folders or ids by the name that they stand for in compositions; called when there is one.
         stand_in: what a language without a module gets in compositions.
+        asked: topics of one's own, instead of the collection's.
 
     Parts of a first stage that ask for the same thing share it (:meth:`once`).
     """
@@ -56,9 +50,10 @@ class Search:
     fields: str = "title+description"
     depth: int = RETRIEVED
     topics: frozenset[str] | None = None
-    progress: StageProgress = silent
+    progress: StageProgress = shown
     modules: Callable[[], Mapping[str, str]] = dict
     stand_in: StandInRule = "nearest"
+    asked: Sequence[Topic] | None = None
     _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, key: str, make: Callable[[], T]) -> T:
@@ -70,12 +65,28 @@ class Search:
     @cached_property
     def documents(self) -> Documents:
         """The documents searched."""
-        return self.collection.documents(self.document_language, self.progress(f"{self.document_language} reading documents"))
+        return self.collection.documents(self.document_language, self.progress)
 
     @cached_property
     def originals(self) -> list[Topic]:
         """All topics, in their own language."""
-        return self.collection.topics(self.query_language)
+        return self.collection.topics(self.query_language) if self.asked is None else list(self.asked)
+
+    @property
+    def translations(self) -> list[Topic]:
+        """The topics in the documents' language, as far as the collection has translations; themselves if they are in it.
+
+        Raises:
+            XlrankError: there are none.
+        """
+        if self.asked is None:
+            return self.collection.search_topics(self.query_language, self.document_language)
+        if self.query_language == self.document_language:
+            return self.originals
+        raise XlrankError(
+            "bm25 searches with translated topics, and nobody has translated this query; take dense or psq (no translation), "
+            "bm25(mt=MODEL) or, for words that are the same in both languages, bm25(as-is)"
+        )
 
     def chosen(self, topics: Sequence[Topic]) -> list[Topic]:
         """Those of ``topics`` that are asked for."""

@@ -49,11 +49,12 @@ class Late(FirstStage):
         """See :class:`FirstStage`; documents without content are never found."""
         composition, engine = self._at_work(search)
         queries = search.queries(search.originals)
-        told = search.progress(f"{search.document_language} token vectors of documents")
         metadata = {"method": {"name": "late", "composition": str(composition), "depth": search.depth}}
         if not queries:
             return Run("late", {}, metadata)
-        ids, scores = engine.search(list(queries.values()), search.documents, composition, told)
+        documents = search.documents
+        with search.progress(f"{search.document_language} token vectors of documents") as told:
+            ids, scores = engine.search(list(queries.values()), documents, composition, told)
         order, rankings = np.argsort(np.array(ids)), {}
         lowest = engine.settings(composition).lowest
         for topic, row in zip(queries, scores, strict=True):
@@ -65,8 +66,8 @@ class Late(FirstStage):
         """See :class:`FirstStage`."""
         composition, engine = self._at_work(search)
         store, documents = engine.store(search.documents, composition), search.documents
-        told = search.progress(f"{search.document_language} token vectors of documents")
-        engine.fill(store, documents.ids, documents, composition, told)
+        with search.progress(f"{search.document_language} token vectors of documents") as told:
+            engine.fill(store, documents.ids, documents, composition, told)
         return [store.folder]
 
     def _at_work(self, search: Search) -> "tuple[Composition, LateInteraction]":

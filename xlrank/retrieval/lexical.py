@@ -65,13 +65,15 @@ class Lexical(FirstStage):
         if feedback:
             model, run = feedback
             queries = model.expanded(queries, run, search.documents)
-        found = self._engine(search.document_language).search(index, queries, search.depth)
+        with search.progress(f"{search.query_language}-{search.document_language} searching ({self.call.name})"):
+            found = self._engine(search.document_language).search(index, queries, search.depth)
         return found.noted(f"{self.call} {search.query_language}: {note}") if note else found
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
-        told = search.progress(f"{search.document_language} indexing ({self.call.name})")
-        return [self._engine(search.document_language).index(search.documents, cache_folder() / "indexes", told)]
+        engine, documents = self._engine(search.document_language), search.documents
+        with search.progress(f"{search.document_language} indexing ({self.call.name})") as told:
+            return [engine.index(documents, cache_folder() / "indexes", told)]
 
     def _engine(self, language: str) -> LexicalEngine:
         rm3: dict[str, Any] = {"rm3": Rm3()} if self.rm3 else {}
@@ -100,12 +102,12 @@ class Lexical(FirstStage):
         originals = search.originals
         languages = search.query_language, search.document_language
         if translator is None:
-            by_id = {topic.id: topic for topic in search.collection.search_topics(*languages)}
+            by_id = {topic.id: topic for topic in search.translations}
             originals = [topic for topic in originals if topic.id in by_id]
             found = [by_id[topic.id] for topic in originals]
         else:
-            told = search.progress(f"{'-'.join(languages)} translating")
-            found = translator.translate(originals, *languages, told)
+            with search.progress(f"{'-'.join(languages)} translating") as told:
+                found = translator.translate(originals, *languages, told)
         checked = check_translations(originals, found, self.policy)
         return Checked(search.chosen(checked.topics), checked.reasons, checked.dropped)
 
@@ -123,11 +125,12 @@ class Lexical(FirstStage):
     def _structured(self, search: Search) -> Mapping[str, Mapping[str, float]]:
         """Weighted words of the documents' language for each topic."""
         psq = self._psq(search)
-        told = search.progress(f"{search.query_language}-{search.document_language} structured queries")
 
         def make() -> Mapping[str, Mapping[str, float]]:
-            # Of all topics: they show what is particular to the language.
-            return psq.queries(search.originals, search.documents, search.base, search.fields, told)
+            documents = search.documents
+            with search.progress(f"{search.query_language}-{search.document_language} structured queries") as told:
+                # Of all topics: they show what is particular to the language.
+                return psq.queries(search.originals, documents, search.base, search.fields, told)
 
         queries = search.once(f"{psq}", make)
         return {topic: query for topic, query in queries.items() if search.topics is None or topic in search.topics}
@@ -142,7 +145,7 @@ class Lexical(FirstStage):
     def _untranslated(self, search: Search) -> list[Topic]:
         if self._as_they_are(search):
             return search.originals
-        return search.collection.search_topics(search.query_language, search.document_language)
+        return search.translations
 
 
 def _policy(call: Call) -> Policy:

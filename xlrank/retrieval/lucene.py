@@ -14,9 +14,10 @@ from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import content_key, read_json
 from xlrank.languages import LANGUAGES, language_code
+from xlrank.progress import Progress, told
 from xlrank.retrieval.analysis import analyzer, identity
 from xlrank.retrieval.analysis import words as tokenize
-from xlrank.retrieval.engine import Progress, Query, check_parameters, check_queries, term_weights
+from xlrank.retrieval.engine import Query, check_parameters, check_queries, term_weights
 from xlrank.retrieval.index_files import DocumentIds
 from xlrank.retrieval.lucene_build import IDS, MANIFEST, Settings, build
 from xlrank.retrieval.lucene_java import anserini_jar, java_home, run
@@ -102,7 +103,7 @@ class LuceneBM25:
         Args:
             documents: with ids that are unique and hold no whitespace; read once, one by one. One without text is never found.
             folder: where indexes are kept; the index is its sub folder ``lucene-<key>``, there only when whole.
-            progress: told how many documents are done, after each part.
+            progress: told how many documents are done, after each part; by default that is shown on standard error.
 
         Returns:
             The index, for :meth:`search`.
@@ -114,7 +115,8 @@ class LuceneBM25:
         index = Path(folder).resolve() / f"lucene-{content_key(description, texts_digest(documents))}"
         if not index.is_dir():
             settings = Settings(self._preparation(), self.analyzer, self.rm3 is not None, self.threads)
-            build(index, documents, settings, description, progress)
+            with told(progress, "indexing (Lucene)") as report:
+                build(index, documents, settings, description, report)
         return index
 
     def search(self, index: Path, queries: Mapping[str, Query], depth: int) -> Run:

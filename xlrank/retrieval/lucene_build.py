@@ -15,7 +15,7 @@ from typing import Any
 
 from xlrank.collections.records import Document
 from xlrank.files import build_lock, unwritable, write_json
-from xlrank.retrieval.engine import Progress
+from xlrank.progress import Progress
 from xlrank.retrieval.lucene_java import Worker, worker
 
 PART_DOCUMENTS, PART_CHARACTERS, PARTS = 20_000, 1 << 26, 64

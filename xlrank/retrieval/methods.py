@@ -94,12 +94,14 @@ class Dense(FirstStage):
         """See :class:`FirstStage`; ``feedback`` moves the queries towards the best documents of a run."""
         (index,) = self.index(search)
         queries = search.queries(search.originals)
-        return self._retriever(search).search(index, search.documents, queries, search.depth, feedback)
+        with search.progress(f"{search.query_language}-{search.document_language} searching ({self.call.name})"):
+            return self._retriever(search).search(index, search.documents, queries, search.depth, feedback)
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
-        told = search.progress(f"{search.document_language} embedding documents")
-        return [self._retriever(search).index(search.documents, cache_folder() / "indexes", told)]
+        retriever, documents = self._retriever(search), search.documents
+        with search.progress(f"{search.document_language} embedding documents") as told:
+            return [retriever.index(documents, cache_folder() / "indexes", told)]
 
     def _retriever(self, search: Search) -> "DenseRetriever":
         if self.call.arguments:

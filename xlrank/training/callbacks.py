@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from xlrank.errors import XlrankError
+from xlrank.progress import Stage
 from xlrank.training.checkpoints import last_good
 
 if TYPE_CHECKING:
@@ -101,44 +102,25 @@ class Flow(TrainerCallback):  # type: ignore[misc]
 
 
 class Display(TrainerCallback):  # type: ignore[misc]
-    """A progress bar on standard error; on something that is no terminal, a line at each evaluation."""
+    """Steps and losses in a stage that is shown; where it has no bar, also a line at each evaluation."""
 
-    def __init__(self, steps: int, done: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self.console = Console(stderr=True)
-        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        self.bars = Progress(
-            *columns, TextColumn("{task.description}"), console=self.console, disable=not self.console.is_terminal
-        )
-        self.task = self.bars.add_task("", total=steps, completed=done)
+    def __init__(self, stage: Stage, steps: int, done: int) -> None:
+        self.stage = stage
         self.losses: dict[str, float] = {}
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
-        """Show the bar."""
-        self.bars.start()
+        stage(done, steps)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
-        """Move the bar."""
-        self.bars.update(self.task, completed=state.global_step)
+        """Count the step."""
+        self.stage(state.global_step, state.max_steps)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:  # noqa: ANN401
         """Show the losses."""
         names = {"loss": "loss", "eval_loss": "held-out loss"}
         self.losses |= {shown: logs[name] for name, shown in names.items() if name in (logs or {})}  # type: ignore[index]
-        text = ", ".join(f"{name} {value:.4g}" for name, value in self.losses.items())
-        self.bars.update(self.task, description=text)
-        if "eval_loss" in (logs or {}) and not self.console.is_terminal:
-            self.say(f"training: step {state.global_step} of {args.max_steps}, {text}")
-
-    def say(self, text: str) -> None:
-        """Print a line beside the bar."""
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
-
-    def close(self) -> None:
-        """Give the terminal back."""
-        self.bars.stop()
+        self.stage.note = ", ".join(f"{name} {value:.4g}" for name, value in self.losses.items())
+        self.stage.show()
+        if "eval_loss" in (logs or {}) and not self.stage.console.is_interactive:
+            self.stage.say(f"training: step {state.global_step} of {args.max_steps}, {self.stage.note}")
 
 
 class TensorBoardLog(TrainerCallback):  # type: ignore[misc]

@@ -22,6 +22,7 @@ from xlrank.languages import language_code
 from xlrank.modules import BaseReference, Module
 from xlrank.modules.kinds.head.late import LateSettings
 from xlrank.modules.kinds.head.layers import MlmHead
+from xlrank.progress import shown
 from xlrank.training.data.articles import open_articles
 from xlrank.training.data.parallel import open_pairs
 from xlrank.training.learning import learn
@@ -163,11 +164,12 @@ def train_language(
     late = LateSettings(query_length=query_length, document_length=document_length)
     support = 10**9 if full_softmax else negatives
     making = _Making(language, given, base, trainee, HOLD in names, settings.seed)
-    made = [
-        making.mlm(head, length, max_tokens, support) if name == "mlm" else making.late(name, late)
-        for name in names
-        if name != HOLD
-    ]
+    with shown("reading training data"):
+        made = [
+            making.mlm(head, length, max_tokens, support) if name == "mlm" else making.late(name, late)
+            for name in names
+            if name != HOLD
+        ]
     together = Together(made)
     hashes = [file_hash(path) for path in given.files()]
     what = [type(recipe).__name__, asdict(recipe), repr(settings), length, max_tokens, full_softmax, negatives]
@@ -227,10 +229,11 @@ def train_mlm_head(
 ) -> Module:
     """Train the prediction head that all language modules of a base share, on text of several languages."""
     torch.manual_seed(settings.seed)
-    each = [
-        text_blocks([path], base.tokenizer, length=length, max_tokens=max_tokens // len(texts), seed=settings.seed)
-        for path in texts
-    ]
+    with shown("reading training data"):
+        each = [
+            text_blocks([path], base.tokenizer, length=length, max_tokens=max_tokens // len(texts), seed=settings.seed)
+            for path in texts
+        ]
     blocks = TextBlocks.joined(each)
     head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
     words, support = base.encoder.get_input_embeddings().weight, _support(base, blocks, 0, settings.seed)

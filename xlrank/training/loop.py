@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ from torch.utils.data import IterableDataset
 
 from xlrank.errors import XlrankError
 from xlrank.files import make_folder
+from xlrank.progress import Stage, shown
 from xlrank.training import checkpoints
 from xlrank.training.batches import Collator, InOrder, Shuffled, Stream, StreamInOrder
 from xlrank.training.settings import Settings
@@ -113,16 +115,14 @@ def train(
     if main:
         make_folder(work)
     trainer = _trainer(learner, train_set, heldout_set, collate, settings, arguments, configuration, checkpoint)
-    watchers = _watch(trainer, learner, settings, start) if main else []
-    try:
-        history = _run(trainer, learner, settings, checkpoint)
-    except KeyboardInterrupt:
-        if watchers:
-            watchers[0].say(f"interrupted; {checkpoints.last_good(work)}; the same command continues")
-        raise
-    finally:
-        for watcher in watchers:
-            watcher.close()
+    with shown("training") as stage, ExitStack() as watching:
+        if main:
+            _watch(trainer, stage, settings, start, watching)
+        try:
+            history = _run(trainer, learner, settings, checkpoint)
+        except KeyboardInterrupt:
+            stage.say(f"interrupted; {checkpoints.last_good(work)}; the same command continues")
+            raise
     record = _record(trainer, settings, history)
     trainer.accelerator.wait_for_everyone()
     if main:
@@ -197,16 +197,15 @@ def _continued(progress: "Progress", step: int) -> "Progress":
     return progress
 
 
-def _watch(trainer: "ModuleTrainer", learner: Learner, settings: Settings, done: int) -> list[Any]:
-    """What shows and logs the run, in the main process; closed at its end."""
+def _watch(trainer: "ModuleTrainer", stage: Stage, settings: Settings, done: int, watching: ExitStack) -> None:
+    """Add what shows and logs the run, in the main process, until ``watching`` ends."""
     from xlrank.training.callbacks import Display, TensorBoardLog
 
-    watchers: list[Any] = [Display(settings.steps, done)]
+    trainer.add_callback(Display(stage, settings.steps, done))
     if settings.log_folder is not None:
-        watchers.append(TensorBoardLog(settings.log_folder, done))
-    for watcher in watchers:
-        trainer.add_callback(watcher)
-    return watchers
+        log = TensorBoardLog(settings.log_folder, done)
+        watching.callback(log.close)
+        trainer.add_callback(log)
 
 
 def _run(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xlrank.files import read_json, replacing
+from xlrank.progress import shown
 from xlrank.training.loop import Learner, Settings, is_main_process
 from xlrank.training.recipes import MaskRecipe
 from xlrank.training.selection import most_changed
@@ -72,7 +73,13 @@ class Lottery:
 
     def _full_phase(self, fit: Fit, settings: Settings, folder: Path, number: int) -> tuple[dict[str, Any], Tensors]:
         """Train everything, and add to the chosen entries those that moved most of the others."""
-        record = fit(self.learner, settings, folder / "full")
+        with shown(f"mask, round {number} of {self.recipe.iterations}: all parameters learn"):
+            record = fit(self.learner, settings, folder / "full")
+        with shown("mask: choosing the entries that moved most"):
+            return record, self._grown(number)
+
+    def _grown(self, number: int) -> Tensors:
+        """The chosen entries of a round: those of the rounds before, and what moved most of the others."""
         start, after = self.trainee.start, self.trainee.values()
         with torch.no_grad():
             for name, index in self.chosen.items():  # they are in already, however far they moved
@@ -80,10 +87,11 @@ class Lottery:
         wanted = self.entries * number // self.recipe.iterations - sum(map(len, self.chosen.values()))
         new = most_changed(after, start, wanted)
         parts = {name: [t[name] for t in (self.chosen, new) if name in t] for name in {*self.chosen, *new}}
-        return record, {name: torch.cat(indices).sort().values for name, indices in parts.items()}
+        return {name: torch.cat(indices).sort().values for name, indices in parts.items()}
 
     def _sparse_phase(self, fit: Fit, settings: Settings, folder: Path) -> tuple[dict[str, Any], Tensors]:
-        record = fit(self.learner, settings, folder / "sparse")
+        with shown("mask: the chosen entries learn"):
+            record = fit(self.learner, settings, folder / "sparse")
         return record, {name: tensor.detach().clone() for name, tensor in self.learner.state_dict().items()}
 
     def _rewind(self, reached: Mapping[str, tuple[Tensor, Tensor]]) -> None:

@@ -22,6 +22,7 @@ from xlrank.modules.kinds.adapter.config import AdapterConfig
 from xlrank.modules.kinds.head.late import LateHead, LateSettings
 from xlrank.modules.kinds.head.layers import PREFIX, RankingHead, relevance
 from xlrank.modules.module import LATE, Interaction
+from xlrank.progress import shown
 from xlrank.ranking.pairs import PairEncoder
 from xlrank.ranking.texts import TextEncoder
 from xlrank.training.data import Collator
@@ -144,7 +145,8 @@ def train_ranking(
     training = late_training or LateTraining()
     if interaction == "late":
         training.check(settings.batch)
-    opened = [source.opened(loss, settings.seed) for source in wanted]
+    with shown("reading training data"):
+        opened = [source.opened(loss, settings.seed) for source in wanted]
     trainee = start(recipe, base, below)
     if interaction == "late":
         way = _late(trainee.encoder, base, cast("LateLossName", loss), late or LateSettings(), training)

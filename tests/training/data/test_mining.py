@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import RecordedStages
 from xlrank.bases import Base
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
@@ -79,7 +80,7 @@ def test_hard_negatives_come_from_the_ranks_asked_for(
 
 
 def test_negatives_by_words(questions: Path, paragraphs: Path) -> None:
-    done: list[tuple[int, int]] = []
+    stages = RecordedStages()
     rows = [{"text": "the zorb", "doc_id": "x1", "label": 1}, {"text": "bridge", "doc_id": "p2", "label": 1}]
     groups = list(
         mine(
@@ -89,23 +90,22 @@ def test_negatives_by_words(questions: Path, paragraphs: Path) -> None:
             hard=2,
             ranks=(1, 5),
             sentence_share=0,
-            progress=lambda i, n: done.append((i, n)),
+            progress=stages,
         )
     )
     found = {group["query"]: group["negatives"] for group in groups}
     assert all("bridge" in text for text in found["bridge"][:2])
     assert TEXTS["p2"] not in found["bridge"]
     assert [len(set(negatives)) for negatives in found.values()] == [4, 4], "random ones where no paragraph holds a word"
-    assert done == [(1, 2), (2, 2)]
+    assert stages.reports["mining groups"] == [(1, 2), (2, 2)]
 
 
-def test_progress_ends_at_all_texts(tiny_base: Base, questions: Path, paragraphs: Path) -> None:
-    done: list[tuple[int, int]] = []
-    groups = list(mine(questions, paragraphs, base=tiny_base, limit=10, progress=lambda i, n: done.append((i, n))))
-    total = len(TEXTS) + len(groups)
-    assert {n for _, n in done} == {total}
-    assert [i for i, _ in done] == sorted(i for i, _ in done)
-    assert done[-1] == (total, total)
+def test_progress_counts_what_its_stage_says(tiny_base: Base, questions: Path, paragraphs: Path) -> None:
+    stages = RecordedStages()
+    groups = list(mine(questions, paragraphs, base=tiny_base, limit=10, progress=stages))
+    counts = {name: reports[-1] for name, reports in stages.reports.items() if reports}
+    assert counts["embedding paragraphs"] == (len(TEXTS), len(TEXTS))
+    assert counts["embedding questions"] == counts["mining groups"] == (len(groups), len(groups))
 
 
 @pytest.mark.parametrize(

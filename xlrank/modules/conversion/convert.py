@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,10 @@ from xlrank.modules.conversion.target import TARGETS, Target, is_present, key_at
 from xlrank.modules.conversion.wish import Wish
 from xlrank.modules.formats.layout import OWN, check_names
 from xlrank.modules.module import Module, Role
+from xlrank.progress import Progress
 
 if TYPE_CHECKING:
     from xlrank.bases import Base
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass

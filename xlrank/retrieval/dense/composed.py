@@ -14,8 +14,9 @@ from xlrank.composition.identity import identity_of
 from xlrank.composition.sides import side_of
 from xlrank.modules.kinds.head.late import LateSettings
 from xlrank.precision import Precision
+from xlrank.progress import Progress
 from xlrank.ranking.vectors import TextVectors
-from xlrank.retrieval.dense.encoders import Progress, Similarity, Vectors, resolved
+from xlrank.retrieval.dense.encoders import Similarity, Vectors, resolved
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What turns texts into vectors: the protocol of bi-encoders, and the base itself as one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -12,9 +12,9 @@ from xlrank.bases import Base, LastStates
 from xlrank.bases.prompts import DOCUMENT_PROMPT, QUERY_PROMPT, Side
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, ResolvedPrecision, resolve_precision
+from xlrank.progress import Progress
 from xlrank.text import clean
 
-Progress = Callable[[int, int], None]
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
 Vectors = NDArray[np.float32]
 """One vector a text, [texts, dimensions]; of unit length where the similarity is the cosine."""

@@ -14,7 +14,8 @@ from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import build_once, content_key
 from xlrank.precision import Precision
-from xlrank.retrieval.dense.encoders import BiEncoder, MeanPooledEncoder, Progress, Vectors
+from xlrank.progress import Progress, told
+from xlrank.retrieval.dense.encoders import BiEncoder, MeanPooledEncoder, Vectors
 from xlrank.retrieval.dense.search import nearest
 from xlrank.retrieval.dense.store import FORMAT, Storage, VectorIndex, build, open_index
 from xlrank.retrieval.rocchio import Rocchio
@@ -90,7 +91,7 @@ class DenseRetriever:
             documents: with unique ids without white space. Those without any text are never found, as with BM25.
             folder: where indexes are kept; the index is its sub folder ``dense-KEY``, there only when whole. The key covers
                 model, prefix, length, precision, storage and texts.
-            progress: told how many documents are embedded.
+            progress: told how many documents are embedded; by default that is shown on standard error.
 
         Returns:
             The index, for :meth:`search`.
@@ -102,7 +103,8 @@ class DenseRetriever:
         path = Path(folder) / f"dense-{content_key(FORMAT, facts)}"
 
         def make() -> None:
-            build(path, documents, lambda texts, report: self.embed(texts, report, side="document"), facts, progress)
+            with told(progress, "embedding documents") as report:
+                build(path, documents, lambda texts, each: self.embed(texts, each, side="document"), facts, report)
 
         build_once(path, lambda: _whole(path), make)
         return path

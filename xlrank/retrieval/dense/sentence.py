@@ -14,7 +14,8 @@ from xlrank.bases.base import quiet_transformers
 from xlrank.bases.prompts import Side
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, torch_dtype
-from xlrank.retrieval.dense.encoders import Progress, Similarity, Vectors, check_length, resolved
+from xlrank.progress import Progress
+from xlrank.retrieval.dense.encoders import Similarity, Vectors, check_length, resolved
 from xlrank.text import clean
 
 PROMPTS: Mapping[Side, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import read_json, replacing, write_json
-from xlrank.retrieval.dense.encoders import Progress, Vectors
+from xlrank.progress import Progress
+from xlrank.retrieval.dense.encoders import Vectors
 from xlrank.retrieval.dense.search import Stored
 from xlrank.text import clean
 

@@ -10,7 +10,7 @@ from xlrank.collections.lines import text_lines
 from xlrank.collections.records import Topic
 from xlrank.errors import XlrankError
 from xlrank.files import file_record
-from xlrank.retrieval.translation.translator import Progress
+from xlrank.progress import Progress
 from xlrank.text import clean
 
 EXPECTED = "lines of topic_id TAB title TAB description"

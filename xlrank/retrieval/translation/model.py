@@ -14,9 +14,9 @@ from xlrank.errors import XlrankError
 from xlrank.files import content_key, file_record
 from xlrank.languages import language_code
 from xlrank.precision import Precision, resolve_precision, torch_dtype
+from xlrank.progress import Progress, shown
 from xlrank.retrieval.translation.codes import Codes, language_codes
 from xlrank.retrieval.translation.store import TranslationStore
-from xlrank.retrieval.translation.translator import Progress
 from xlrank.text import clean
 
 BATCH_TOKENS = {"cpu": 512, "cuda": 8192}
@@ -165,7 +165,7 @@ class ModelTranslator:
         import transformers
 
         try:
-            with quiet_transformers(), warnings.catch_warnings():
+            with shown(f"loading translation model {self.model}"), quiet_transformers(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
                 made = getattr(transformers, loader)
                 return made.from_pretrained(self.model, revision=self.revision, trust_remote_code=False, **options)

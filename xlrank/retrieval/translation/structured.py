@@ -19,12 +19,12 @@ from xlrank.bases.prompts import QUERY_PROMPT
 from xlrank.collections.records import Document, Topic
 from xlrank.errors import XlrankError
 from xlrank.files import file_record
+from xlrank.progress import Progress
 from xlrank.retrieval.translation import alignment
 from xlrank.retrieval.translation import vocabulary as vocabularies
 from xlrank.retrieval.translation.alignment import Alignment
 from xlrank.retrieval.translation.contexts import Word, words_in_context
 from xlrank.retrieval.translation.table import averaged
-from xlrank.retrieval.translation.translator import Progress
 from xlrank.retrieval.translation.vocabulary import NEAREST, Vectors, Vocabulary, read_vocabulary, unit_length
 
 FORMAT = 2

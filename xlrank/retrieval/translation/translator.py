@@ -1,12 +1,10 @@
 """What turns topics of one language into topics of another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from xlrank.collections.records import Topic
-
-Progress = Callable[[int, int], None]
-"""Called with how many texts are done and how many there are."""
+from xlrank.progress import Progress
 
 
 class Translator(Protocol):

@@ -14,9 +14,9 @@ from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, replacing
 from xlrank.precision import resolve_precision
+from xlrank.progress import Progress
 from xlrank.retrieval.translation.contexts import Word, words_in_context
 from xlrank.retrieval.translation.names import Spellings
-from xlrank.retrieval.translation.translator import Progress
 
 FORMAT = 2
 """Part of every vocabulary's key: raise it when the same documents are to give other vectors."""

@@ -4,7 +4,7 @@ import json
 import random
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +16,10 @@ from xlrank.collections.reading import numbered_lines, read_documents
 from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder
+from xlrank.progress import StageProgress, shown
 from xlrank.retrieval import LuceneBM25
 from xlrank.retrieval.dense import DenseRetriever
 from xlrank.text import clean
-
-Progress = Callable[[int, int], None]
-"""Called with the texts (dense) or questions (bm25) done and all of them."""
 
 Question = tuple[str, int, str]
 """A query, the position of the paragraph that answers it, and the text that does."""
@@ -85,7 +83,7 @@ def mine(
     sentence_share: float = 0.3,
     language: str = "en",
     seed: int = 13,
-    progress: Progress | None = None,
+    progress: StageProgress = shown,
 ) -> Iterator[dict[str, Any]]:
     """Groups from labelled questions: the answering paragraph, hard negatives near to the question, and random ones.
 
@@ -105,7 +103,7 @@ def mine(
         sentence_share: share of inverse-cloze groups.
         language: of the texts (``bm25`` only).
         seed: of all choices.
-        progress: told how far the work is.
+        progress: told what goes on; by default it is shown on standard error.
 
     Yields:
         JSON-able groups ``{"query", "positive", "negatives"}``.
@@ -113,7 +111,8 @@ def mine(
     Raises:
         XlrankError: a file is malformed, or there is too little to mine that many negatives from.
     """
-    documents = list(read_documents(paragraphs))
+    with progress("reading paragraphs"):
+        documents = list(read_documents(paragraphs))
     wanted = Negatives(negatives, hard, ranks)
     wanted.check(len(documents), paragraphs)
     if method == "dense" and base is None and negatives:
@@ -128,9 +127,11 @@ def mine(
         ranking = _dense(queries, documents, base, ranks[1], progress)
     else:
         ranking = _bm25(queries, documents, language, ranks[1], progress)
-    for (query, answer, positive), near in zip(asked, ranking, strict=True):
-        chosen = wanted.draw(near, answer, len(documents), rng)
-        yield {"query": query, "positive": positive, "negatives": [documents[i].text for i in chosen]}
+    with progress("mining groups") as told:
+        for number, ((query, answer, positive), near) in enumerate(zip(asked, ranking, strict=True), 1):
+            chosen = wanted.draw(near, answer, len(documents), rng)
+            told(number, len(asked))
+            yield {"query": query, "positive": positive, "negatives": [documents[i].text for i in chosen]}
 
 
 def _asked(path: Path, documents: Sequence[Document], limit: int, share: float, rng: random.Random) -> list[Question]:
@@ -175,20 +176,14 @@ def labelled(path: Path, places: dict[str, int]) -> Iterator[tuple[str, int]]:
 
 
 def _dense(
-    queries: Sequence[str], documents: Sequence[Document], base: Base, depth: int, progress: Progress | None
+    queries: Sequence[str], documents: Sequence[Document], base: Base, depth: int, progress: StageProgress
 ) -> Iterator[list[int]]:
     """Positions of the nearest paragraphs of each query by cosine, best first."""
     retriever = DenseRetriever(base, max_length=128)
-    total = len(documents) + len(queries)
-
-    def report(done: int, _: int) -> None:
-        if progress:
-            progress(done, total)
-
-    vectors = retriever.embed([retriever.document_prefix + document.text for document in documents], report)
-    asked = retriever.embed(
-        [retriever.query_prefix + query for query in queries], lambda done, _: report(len(documents) + done, total)
-    )
+    with progress("embedding paragraphs") as told:
+        vectors = retriever.embed([document.text for document in documents], told, side="document")
+    with progress("embedding questions") as told:
+        asked = retriever.embed(queries, told, side="query")
     for start in range(0, len(asked), SEARCHED):
         similarity = asked[start : start + SEARCHED] @ vectors.T
         for row in np.argsort(-similarity, axis=1)[:, :depth]:
@@ -196,18 +191,18 @@ def _dense(
 
 
 def _bm25(
-    queries: Sequence[str], documents: Sequence[Document], language: str, depth: int, progress: Progress | None
+    queries: Sequence[str], documents: Sequence[Document], language: str, depth: int, progress: StageProgress
 ) -> Iterator[list[int]]:
     """Positions of the best paragraphs of each query by BM25, best first; fewer where fewer share a word with it."""
     lucene = LuceneBM25(language)
     # The title is left out: the ranker will not see it either.
     untitled = [Document(str(i), document.text) for i, document in enumerate(documents)]
-    index = lucene.index(untitled, cache_folder() / "indexes")
-    found = lucene.search(index, {str(i): query for i, query in enumerate(queries)}, depth)
+    with progress("indexing paragraphs") as told:
+        index = lucene.index(untitled, cache_folder() / "indexes", told)
+    with progress("searching with the questions"):
+        found = lucene.search(index, {str(i): query for i, query in enumerate(queries)}, depth)
     for i in range(len(queries)):
         yield [int(id_) for id_, _ in found.rankings.get(str(i), ())]
-        if progress:
-            progress(i + 1, len(queries))
 
 
 def _not_among(excluded: Sequence[int], place: int) -> int:

@@ -1,6 +1,6 @@
 """Which examples ask alike: the nearest queries of each query, by the base's own vectors."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xlrank.bases import Base
 from xlrank.files import build_once, content_key, replacing
+from xlrank.progress import Progress, told
 from xlrank.retrieval.dense.encoders import MeanPooledEncoder
 from xlrank.training.data.datasets import Listed
 
@@ -21,16 +22,14 @@ MAX_LENGTH = 64
 """Word pieces of a query."""
 
 
-def near_examples(
-    examples: Listed, base: Base, folder: Path, progress: Callable[[int, int], None] | None = None
-) -> tuple[NDArray[np.int32], Path]:
+def near_examples(examples: Listed, base: Base, folder: Path, progress: Progress | None = None) -> tuple[NDArray[np.int32], Path]:
     """For each example the numbers of those with the nearest queries, and the file that keeps them while training lasts.
 
     Args:
         examples: whose queries are compared.
         base: that makes the vectors.
         folder: for the file.
-        progress: told the queries that are encoded.
+        progress: told the queries that are encoded; by default that is shown on standard error.
 
     Returns:
         Numbers [examples, at most ``NEAREST``], nearest first; the file.
@@ -39,7 +38,8 @@ def near_examples(
     path = folder / f"near-{content_key(base.fingerprint, NEAREST, MAX_LENGTH, queries)}.npy"
 
     def build() -> None:
-        vectors = MeanPooledEncoder(base, max_length=MAX_LENGTH).encode(queries, "query", progress)
+        with told(progress, "embedding queries") as report:
+            vectors = MeanPooledEncoder(base, max_length=MAX_LENGTH).encode(queries, "query", report)
         with replacing(path) as temporary:
             np.save(temporary, nearest(vectors), allow_pickle=False)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from xlrank.errors import XlrankError
 from xlrank.files import replacing
-from xlrank.ranking import Progress, Ranker
+from xlrank.progress import Progress
+from xlrank.ranking import Ranker
 from xlrank.ranking.ranker import Languages
 from xlrank.training.data.records import Example
 
