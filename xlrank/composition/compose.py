@@ -10,7 +10,8 @@ from torch import nn
 from xlrank.bases import Base
 from xlrank.composition.encoder import NO_BLOCKS, ComposedEncoder, invertible_block
 from xlrank.composition.expression import Composition
-from xlrank.composition.plan import Part, Plan, Stage, plan
+from xlrank.composition.functions import Part
+from xlrank.composition.plan import Plan, Stage, plan
 from xlrank.composition.routing import Slots
 from xlrank.errors import XlrankError
 from xlrank.modules.kinds import Sizes, kind_named
