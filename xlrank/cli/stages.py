@@ -11,6 +11,7 @@ from xlrank.cli.console import (
     DocumentsOption,
     FieldsOption,
     LanguageOption,
+    MaxLengthOption,
     ModuleOption,
     PrecisionOption,
     ReferenceOption,
@@ -136,6 +137,7 @@ def rerank(
     depth: Annotated[int, typer.Option(help="Documents of each topic that are re-ordered.")] = 100,
     base: BaseOption = "xlrank/e5-small",
     precision: PrecisionOption = "auto",
+    max_length: MaxLengthOption = None,
     module: ModuleOption = None,
     stand_in: StandInOption = "nearest",
     reference: ReferenceOption = False,
@@ -149,16 +151,16 @@ def rerank(
     from xlrank.languages import language_code
     from xlrank.precision import resolve_precision
     from xlrank.ranking import Journal, Ranker
-    from xlrank.runs import Run
+    from xlrank.runs import NOTES, Run
 
     query_language, document_language = language_code(lang), language_code(documents)
     composition = parse(compose).resolve(resolver(query_language, document_language, module_names(module), stand_in=stand_in))
     candidates, source = Run.read(run), Collection(collection)
     resolved = resolve_precision(precision)
-    ranker = Ranker(Base(base), composition, precision=resolved, reference=reference)
+    ranker = Ranker(Base(base), composition, precision=resolved, max_length=max_length, reference=reference)
     digests = [leaf.loaded().digest for leaf in composition.leaves()]
     texts = source.fingerprint(query_language, document_language)
-    key = content_key(file_hash(run), str(composition), digests, texts, fields, depth, base, resolved, reference)
+    key = content_key(file_hash(run), str(composition), digests, texts, fields, depth, base, resolved, reference, max_length)
     journal = Journal(cache_folder() / "journals" / f"{key}.jsonl")
     with progress_bars() as bars:
         result = ranker.rerank(
@@ -172,8 +174,11 @@ def rerank(
             progress=bars(str(composition)),
         )
     said = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "reference": reference}
-    Run(result.name, result.rankings, said | {"candidates": run.name}).write(out)
+    said |= {"max_length": max_length} if max_length else {}
+    Run(result.name, result.rankings, {**result.metadata, **said, "candidates": run.name}).write(out)
     journal.remove()
+    for note in result.metadata.get(NOTES, []):
+        typer.echo(f"note: {note}")
     typer.echo(f"{composition}: {len(result.rankings)} topics in {out}")
 
 
