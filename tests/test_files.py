@@ -6,9 +6,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from xlrank.collections import Document
+from xlrank.collections.documents import Documents
 from xlrank.errors import XlrankError
 from xlrank.files import (
     build_lock,
@@ -164,13 +167,82 @@ def test_file_hash_is_sha256(tmp_path: Path) -> None:
     assert file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_the_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (data_folder() / "mini" / "qrels.txt").is_file()
-    monkeypatch.setenv("XLRANK_CACHE", "/somewhere")
-    assert cache_folder() == Path("/somewhere")
+    monkeypatch.setenv("XLRANK_CACHE", str(tmp_path / "somewhere"))
+    assert cache_folder() == tmp_path / "somewhere"
     monkeypatch.setenv("XLRANK_CACHE", "")
-    monkeypatch.setenv("HOME", "/home/you")
-    assert cache_folder() == Path("/home/you/.cache/xlrank")
+    monkeypatch.setenv("HOME", str(tmp_path / "you"))
+    assert cache_folder() == tmp_path / "you/.cache/xlrank"
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with something in it, in which nobody, root included, can write."""
+    cache = tmp_path / "cache"
+    write_text(cache / "precision-1.json", '"fp32"')
+    write_text(cache / "indexes" / "late-1" / "shard-0" / "ids.txt", "d1\n")
+    write_text(cache / "translations" / "ky-en.tsv", "алма\tapple\n")
+    write_text(cache / "indexes" / ".late-1.lock", "")
+    os_open, mkdir = os.open, os.mkdir
+
+    def refuse(path: object) -> None:
+        if isinstance(path, str | Path) and Path(path).is_relative_to(cache):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    def opened(path: Any, flags: int, *arguments: Any, **options: Any) -> int:  # noqa: ANN401
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            refuse(path)
+        return os_open(path, flags, *arguments, **options)
+
+    def made(path: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        refuse(path)
+        mkdir(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "mkdir", made)
+    monkeypatch.setenv("XLRANK_CACHE", str(cache))
+    return cache
+
+
+def test_a_read_only_cache_is_read_and_added_to_for_the_time_being(read_only: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = {path: path.read_bytes() for path in read_only.rglob("*") if path.is_file()}
+    with pytest.raises(XlrankError, match="Read-only file system"):
+        write_text(read_only / "documents" / "new.txt", "the cache is as this test needs it")
+    folder = cache_folder()
+    assert cache_folder() == folder != read_only
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{read_only}: cannot be written (Read-only file system); what is made now is not kept in the cache "
+        "(XLRANK_CACHE names another folder)"
+    ]
+    assert read_json(folder / "precision-1.json") == "fp32"
+    assert (folder / "indexes" / "late-1" / "shard-0" / "ids.txt").read_text() == "d1\n"
+    build_once(
+        folder / "indexes" / "late-1" / "shard-1", lambda: False, lambda: write_text(folder / "indexes/late-1/shard-1", "d2")
+    )
+    write_text(folder / "documents" / "mini" / "facts.json", "{}")
+    with (folder / "translations" / "ky-en.tsv").open("a") as stream:
+        stream.write("суу\twater\n")
+    assert len((folder / "translations" / "ky-en.tsv").read_text().splitlines()) == 2
+    assert names(folder / "indexes" / "late-1") == ["shard-0", "shard-1"]
+    assert {path: path.read_bytes() for path in read_only.rglob("*") if path.is_file()} == before
+
+
+def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XLRANK_CACHE", str(tmp_path / "file" / "cache"))
+    made = Documents.stored("mine", "identity", lambda: [Document("d1", "text")])
+    assert [document.id for document in made] == ["d1"]
+    assert Documents.stored("mine", "identity", list).facts == made.facts, "kept as long as the process runs"
+
+
+def test_what_stands_in_for_a_cache_is_gone_with_the_process(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code = "from xlrank.files import cache_folder; print(cache_folder())"
+    environment = {**os.environ, "XLRANK_CACHE": str(tmp_path / "file" / "cache"), "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{tmp_path}/xlrank-cache-") and done.stderr.count("cannot be written") == 1
+    assert names(tmp_path) == ["file"]
 
 
 def test_an_interrupted_process_leaves_the_old_file(tmp_path: Path) -> None:

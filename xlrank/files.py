@@ -4,6 +4,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import logging
 import lzma
 import os
 import shutil
@@ -13,10 +14,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
 from xlrank.errors import XlrankError
+
+LOG = logging.getLogger("xlrank")
+
+GROWING = ("journals", "translations")
+"""Folders of the cache whose files are appended to."""
+
+_STAND_INS: list[tempfile.TemporaryDirectory[str]] = []
+"""Keeps the folders that stand in for caches until the process ends."""
 
 
 def data_folder() -> Path:
@@ -33,8 +43,45 @@ def data_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where derived files (indexes, embeddings) are kept: ``XLRANK_CACHE`` or ``~/.cache/xlrank``."""
-    return Path(os.environ.get("XLRANK_CACHE") or Path.home() / ".cache" / "xlrank")
+    """Where derived files (indexes, embeddings) are kept: ``XLRANK_CACHE`` or ``~/.cache/xlrank``.
+
+    Where nothing can be written there, a folder for the time of this process takes its place, after one warning. What the cache
+    holds is read from there all the same.
+    """
+    return _writable(Path(os.environ.get("XLRANK_CACHE") or Path.home() / ".cache" / "xlrank"))
+
+
+@lru_cache(maxsize=8)
+def _writable(cache: Path) -> Path:
+    try:
+        for folder in (cache, *(path for path in cache.glob("*") if path.is_dir())):
+            make_folder(folder)
+    except XlrankError as error:
+        problem = str(error).rpartition(";")[0]
+        LOG.warning("%s; what is made now is not kept in the cache (XLRANK_CACHE names another folder)", problem)
+        return _stand_in(cache)
+    return cache
+
+
+def _stand_in(cache: Path) -> Path:
+    """A folder that is gone when the process ends, and into which new files go beside links to those of the cache."""
+    try:
+        holder = tempfile.TemporaryDirectory(prefix="xlrank-cache-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise unwritable(cache, error) from None
+    _STAND_INS.append(holder)
+    folder = Path(holder.name)
+    for depth, pattern in enumerate(("*", "*/*", "*/*/*"), 1):
+        for path in cache.glob(pattern):
+            place = folder / path.relative_to(cache)
+            with suppress(OSError):
+                if path.is_dir() and depth < 3:  # folders that something may be added to
+                    place.mkdir()
+                elif path.parent.name in GROWING:
+                    shutil.copyfile(path, place)
+                elif not path.name.startswith("."):
+                    place.symlink_to(path.resolve())
+    return folder
 
 
 def unwritable(path: Path, error: OSError) -> XlrankError:

@@ -202,7 +202,7 @@ def test_a_changed_topic_runs_its_language_again(plan: Options, out: Path, monke
     assert reranked == ["ky"]
 
 
-@pytest.mark.parametrize("change", [{"depth": 3}, {"fields": "title"}, {"precision": "int8"}], ids=str)
+@pytest.mark.parametrize("change", [{"depth": 3}, {"fields": "title"}, {"precision": "int8"}, {"max_length": 20}], ids=str)
 def test_changed_settings_run_the_ranker_again(
     plan: Options, out: Path, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

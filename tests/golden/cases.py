@@ -19,6 +19,7 @@ from xlrank.composition.model import Output, PredictionModel
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.formats import read_module
+from xlrank.modules.module import Role
 from xlrank.ranking.cross import CrossEncoder
 from xlrank.ranking.pairs import Batch
 
@@ -102,9 +103,9 @@ def _base(folder: str) -> Base:
 
 
 def _module(folder: Path, entry: dict[str, Any], base: Base, head: bool) -> Module:
-    return read_module(
-        folder / entry["path"], base, format=FORMATS[entry["format"]], role="ranking" if head else "language", head=head
-    )
+    role: Role = "ranking" if head else "language"
+    path, format = folder / entry["path"], FORMATS[entry["format"]]
+    return read_module(path, base, format=format, role=role, head=head, same_base=True)  # its base is here under another name
 
 
 def _composition(case: dict[str, Any], modules: dict[str, Module]) -> Composition:

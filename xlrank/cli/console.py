@@ -17,6 +17,14 @@ BaseOption = Annotated[str, typer.Option("--base", help="Encoder: xlrank/e5-smal
 PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "int8"], typer.Option("--precision", help="Of the rankers: auto, fp32, bf16 or int8 (CPU).")
 ]
+MaxLengthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length",
+        min=1,
+        help="Word pieces that rankers cut a pair to; in late interaction each text. Default: what their checkpoints state.",
+    ),
+]
 ModuleOption = Annotated[
     list[str] | None,
     typer.Option("--module", metavar="NAME=FOLDER", help="NAME=FOLDER: the module that NAME means in compositions; repeatable."),

@@ -55,6 +55,9 @@ def convert(
         typer.Option("--head/--no-head", help="Read AdapterHub's heads / drop heads; by default ranking modules keep theirs."),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the modules, recorded in them.")] = None,
+    same_base: Annotated[
+        bool, typer.Option("--same-base", help="The model that the modules name is --base, under another name.")
+    ] = False,
 ) -> None:
     """Convert modules of AdapterHub, composable-sft, peft or Hugging Face cross-encoders to xlrank's format, or to theirs."""
     from xlrank.cli.console import progress_bars
@@ -71,6 +74,7 @@ def convert(
             name=name,
             head=head,
             licence=licence,
+            same_base=same_base,
             progress=told,
         )
     report(done)

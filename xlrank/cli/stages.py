@@ -12,6 +12,7 @@ from xlrank.cli.console import (
     DocumentsOption,
     FieldsOption,
     LanguageOption,
+    MaxLengthOption,
     ModuleOption,
     PrecisionOption,
     ReferenceOption,
@@ -172,6 +173,7 @@ def rerank(
     depth: Annotated[int, typer.Option(help="Documents of each topic that are re-ordered.")] = 100,
     base: BaseOption = "xlrank/e5-small",
     precision: PrecisionOption = "auto",
+    max_length: MaxLengthOption = None,
     module: ModuleOption = None,
     stand_in: StandInOption = "nearest",
     reference: ReferenceOption = False,
@@ -191,10 +193,10 @@ def rerank(
     composition = parse(compose).resolve(resolver(query_language, document_language, module_names(module), stand_in=stand_in))
     candidates, source = Run.read(run), Collection(collection)
     resolved = resolve_precision(precision)
-    ranker = Ranker(Base(base), composition, precision=resolved, reference=reference)
+    ranker = Ranker(Base(base), composition, precision=resolved, max_length=max_length, reference=reference)
     digests = [leaf.loaded().digest for leaf in composition.leaves()]
     texts = source.fingerprint(query_language, document_language)
-    key = content_key(file_hash(run), str(composition), digests, texts, fields, depth, base, resolved, reference)
+    key = content_key(file_hash(run), str(composition), digests, texts, fields, depth, base, resolved, reference, max_length)
     journal = Journal(cache_folder() / "journals" / f"{key}.jsonl")
     with progress_bars() as bars, bars(str(composition)) as told:
         result = ranker.rerank(
@@ -208,6 +210,7 @@ def rerank(
             progress=told,
         )
     said = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "reference": reference}
+    said |= {"max_length": max_length} if max_length else {}
     Run(result.name, result.rankings, {**result.metadata, **said, "candidates": run.name}).write(out)
     journal.remove()
     print_notes(candidates.metadata.get(NOTES))

@@ -163,8 +163,10 @@ def pairs(
     negatives: Annotated[int, typer.Option(help="Negatives a group; 0, with --hard 0, for late interaction.")] = 4,
     hard: Annotated[int, typer.Option(help="How many of them are hard.")] = 3,
     ranks: Annotated[tuple[int, int], typer.Option(help="First and last rank that hard negatives are drawn from.")] = (2, 31),
-    limit: Annotated[int | None, typer.Option(help="Groups in all, by default 2000; of articles, all.")] = None,
-    sentences: Annotated[float, typer.Option(help="Share of groups that ask with a paragraph's first sentence.")] = 0.3,
+    limit: Annotated[int | None, typer.Option(help="Groups at most, by default 2000; of articles, all.")] = None,
+    sentences: Annotated[
+        float, typer.Option(help="Share of the groups written that ask with a paragraph's first sentence.")
+    ] = 0.3,
     seed: SeedOption = 13,
 ) -> None:
     """Make training groups from labelled questions, with hard negatives of BM25 or the bi-encoder; or pairs from articles."""

@@ -173,6 +173,7 @@ class Experiment(Part):
         depth: candidates of each topic that are re-ordered.
         base: the encoder.
         precision: of the rankers.
+        max_length: word pieces that rankers cut a pair to, in late interaction each text; None: what their checkpoints state.
         modules: folders or ids by the name that they stand for in compositions. The name ``language`` stands for every language:
             its value holds ``{language}``. ``${NAME}`` is replaced by an environment variable.
         stand_in: what a language without a module gets.
@@ -195,6 +196,7 @@ class Experiment(Part):
     depth: Annotated[int, Field(ge=1)] = 100
     base: Text = EMBEDDED
     precision: Precision = "auto"
+    max_length: Annotated[int, Field(ge=1)] | None = None
     modules: dict[str, str] = {}
     stand_in: StandInRule = "nearest"
     reference: bool = False

@@ -54,7 +54,7 @@ def run_experiment(
     known = earlier.known
     make_folder(out)
     budget, settings = experiment.budget, (experiment.depth, experiment.precision)
-    stages = Stages(checked.base, out, *settings, progress, experiment.reference, budget.latency_topics)
+    stages = Stages(checked.base, out, *settings, progress, experiment.reference, budget.latency_topics, experiment.max_length)
     ends = monotonic() + 60 * budget.minutes if budget.minutes else None
     rows: list[Row] = []
     runs: Runs = {}

@@ -40,6 +40,7 @@ class Stages:
         progress: told what goes on.
         reference: whether rankers repeat the original code's quirks.
         latency_topics: topics that are ranked one by one to measure milliseconds a query.
+        max_length: word pieces that rankers cut their input to; None: what their checkpoints state.
     """
 
     base: Base
@@ -49,10 +50,11 @@ class Stages:
     progress: StageProgress
     reference: bool = False
     latency_topics: int = 0
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         # Compositions that do not change with the query's language are re-used; the others may go, they take memory.
-        settings = {"precision": self.precision, "reference": self.reference}
+        settings = {"precision": self.precision, "reference": self.reference, "max_length": self.max_length}
         self._ranker = lru_cache(maxsize=4)(lambda composition: Ranker(self.base, composition, **settings))  # type: ignore[arg-type]
         self._search = lru_cache(maxsize=1)(lambda pair: pair.search(self.base, self.progress))
         self._held: dict[Path, Run] = {}
@@ -86,6 +88,7 @@ class Stages:
             resolve_precision(self.precision),
             candidates.scores(),
             *(["reference"] if self.reference else []),
+            *self._lengths(),
         ]
 
         def make(key: str) -> Run:
@@ -131,6 +134,12 @@ class Stages:
         if len(safe.encode()) > LONGEST_NAME:
             safe = f"{safe.encode()[: LONGEST_NAME - 20].decode(errors='ignore')}~{content_key(name)}"
         return self.out / "runs" / pair.folder / f"{pair.query}-{pair.document}.{safe}.trec"
+
+    def _lengths(self) -> list[Any]:
+        """What decides where texts are cut, apart from the modules; nothing where only the base's positions do."""
+        if self.max_length is not None:
+            return ["max_length", self.max_length]
+        return [] if self.base.max_length == self.base.positions else ["stated", self.base.max_length]
 
     def _latency(self, ranker: Ranker, candidates: Run, pair: LanguagePair, depth: int) -> dict[str, float] | None:
         """Milliseconds to re-order one topic's candidates: warm, one topic at a time."""
@@ -181,6 +190,7 @@ class Stages:
             "depth": depth,
             "fields": pair.fields,
             "reference": self.reference,
+            **({"max_length": self.max_length} if self.max_length else {}),
         }
         return Run(name, run.rankings, {**run.metadata, **metadata})
 

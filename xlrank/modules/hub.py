@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from xlrank.bases.reach import offline_variable
 from xlrank.errors import XlrankError
 from xlrank.modules.formats.files import COMMIT, MAX_BYTES, MAX_CONFIG_BYTES
 from xlrank.modules.formats.layout import CARD, TENSORS, WEIGHTS, check_names, detect_names, module_files
@@ -34,8 +35,9 @@ class _Unreachable(XlrankError):
 def fetch(id: HubId, format: str | None = None) -> Snapshot:
     """The module's files at its revision, out of the cache if they are there.
 
-    Without a connection, or with ``HF_HUB_OFFLINE=1``, the cache's last known commit of the revision is what counts. A whole
-    module of ours named by a commit needs no connection at all once it is in the cache.
+    Without a connection, or with one of the variables that keep the libraries from the network (:mod:`xlrank.bases.reach`), the
+    cache's last known commit of the revision is what counts. A whole module of ours named by a commit needs no connection at all
+    once it is in the cache.
 
     Args:
         id: what to fetch.
@@ -44,12 +46,10 @@ def fetch(id: HubId, format: str | None = None) -> Snapshot:
     Raises:
         XlrankError: no such repository, revision or module; no access or connection; a file is too large.
     """
-    from huggingface_hub import constants
-
-    cached = _in_cache(id, format)
-    if constants.HF_HUB_OFFLINE:
+    cached, variable = _in_cache(id, format), offline_variable()
+    if variable:
         if cached is None:
-            raise XlrankError(f"{id}: is not in the cache, and HF_HUB_OFFLINE is set; unset it to download the module")
+            raise XlrankError(f"{id}: is not in the cache, and {variable} is set; unset it to download the module")
         return cached
     if cached and format is None and COMMIT.fullmatch(id.revision) and _is_own(cached.folder):
         return cached

@@ -81,6 +81,7 @@ class Module:
         language: str | None = None,
         format: str | None = None,
         head: bool | None = None,
+        same_base: bool = False,
     ) -> Module:
         """Load a module by id, from wherever it is.
 
@@ -93,6 +94,8 @@ class Module:
             language: code of the language it was trained on.
             format: of the other library's files, one of :data:`xlrank.modules.formats.FORMATS`; by default told by their names.
             head: whether to read the head beside an AdapterHub adapter; by default that of a ranking module.
+            same_base: say that the model which another library's files name is ``base`` under another name; without it, a
+                module that names another base is refused.
 
         Raises:
             XlrankError: no such module, it cannot be downloaded, its files are damaged, or they are not what was asked for.
@@ -102,7 +105,7 @@ class Module:
             module = cls(name=name, source=place.folder, **read_card(place.folder / CARD))
             module._check_asked(place.sha256, base, role, language)
         else:
-            module = _read_foreign(name, place, base, role=role, language=language, head=head)
+            module = _read_foreign(name, place, base, role=role, language=language, head=head, same_base=same_base)
         return module.with_training(hub=dict(place.origin)) if place.origin else module
 
     @cached_property
@@ -238,9 +241,7 @@ class Module:
         return f"Module({self.name!r})"
 
 
-def _read_foreign(
-    name: str, place: Place, base: Base | None, *, role: Role | None, language: str | None, head: bool | None
-) -> Module:
+def _read_foreign(name: str, place: Place, base: Base | None, **options: Any) -> Module:  # noqa: ANN401 - read_module's
     from xlrank.modules.formats import read_module
     from xlrank.modules.formats.files import check_sha256, first_file
 
@@ -251,4 +252,4 @@ def _read_foreign(
         )
     if place.sha256 is not None:
         check_sha256(first_file(place.folder, WEIGHTS[place.format]), place.sha256)
-    return read_module(place.folder, base, role=role, language=language, name=name, format=place.format, head=head)
+    return read_module(place.folder, base, name=name, format=place.format, **options)

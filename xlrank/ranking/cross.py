@@ -1,6 +1,7 @@
 """The cross-encoder (the paper): query and document are encoded together, and a relevance head scores the pair."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -12,13 +13,15 @@ from xlrank.composition.model import Output, pooler_of
 from xlrank.composition.plan import Plan
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
-from xlrank.modules.kinds.head.layers import PREFIX, RankingHead, build_ranking_head, relevance
+from xlrank.modules.kinds.head.layers import MAX_LENGTH, PREFIX, RankingHead, build_ranking_head, relevance
 from xlrank.precision import ResolvedPrecision
 from xlrank.progress import Progress
 from xlrank.ranking.interaction import BATCH_TOKENS, Pair, Scores
 from xlrank.ranking.journal import Journal
 from xlrank.ranking.pairs import Batch, PairEncoder, batches_by_length
 from xlrank.ranking.shared import SharedEncoder
+
+LOG = logging.getLogger("xlrank")
 
 
 class CrossEncoder:
@@ -29,14 +32,14 @@ class CrossEncoder:
     Args:
         base: the encoder.
         precision: of the encoder.
-        max_length: word pieces a pair is cut to (default: what the base takes).
+        max_length: word pieces a pair is cut to (default: what the module with the head states, else what the base does).
         reference: see :func:`~xlrank.composition.compose.compose`.
     """
 
     def __init__(
         self, base: Base, precision: ResolvedPrecision = "fp32", *, max_length: int | None = None, reference: bool = False
     ) -> None:
-        self.base = base
+        self.base, self.max_length = base, max_length
         self.pairs = PairEncoder(base, max_length)
         self.shared = SharedEncoder(base, precision, reference=reference, also=self.head_source)
         self._head: RankingHead | None = None
@@ -50,9 +53,19 @@ class CrossEncoder:
         journal: Journal | None = None,
         progress: Progress | None = None,
     ) -> Scores:
-        """See :class:`~xlrank.ranking.interaction.Interaction`; no text may be empty."""
+        """See :class:`~xlrank.ranking.interaction.Interaction`; no text may be empty. A warning counts pairs that were cut."""
+        scores, notes = self._scores(pairs, compositions, journal, progress)
+        for note in notes:
+            LOG.warning("%s", note)
+        return scores
+
+    def _scores(
+        self, pairs: Sequence[Pair], compositions: Sequence[Composition], journal: Journal | None, progress: Progress | None
+    ) -> tuple[Scores, list[str]]:
+        """Scores of pairs, and a note if any was cut."""
         scores = np.empty(len(pairs), np.float32)
-        encoded = self.pairs.encode(pairs)
+        limits = {composition: self.limit(composition) for composition in dict.fromkeys(compositions)}
+        encoded, shortened = self.pairs.encode_to(pairs, [limits[composition] for composition in compositions])
         finished = number = 0
         for group in self.shared.groups(compositions):
             lengths = [len(encoded[i][0]) + len(encoded[i][1]) for i in group.rows]
@@ -69,7 +82,21 @@ class CrossEncoder:
                 number, finished = number + 1, finished + len(rows)
                 if progress:
                     progress(finished, len(pairs))
-        return scores
+        return scores, [_note(shortened, len(pairs), limits.values())] if shortened else []
+
+    def limit(self, composition: Composition) -> int:
+        """Word pieces that a composition's pairs are cut to.
+
+        Raises:
+            XlrankError: nothing in the composition scores relevance, or the length leaves nothing of a pair.
+        """
+        if self.max_length is not None:
+            return self.pairs.max_length
+        source = self.head_source(self.shared.planned(composition))
+        stated = source.config.get(MAX_LENGTH, self.pairs.max_length)
+        if not isinstance(stated, int):
+            raise XlrankError(f"module {source.name!r}: its {MAX_LENGTH} is {str(stated)[:40]!r}; expected a whole number")
+        return self.pairs.checked(stated)
 
     def score_candidates(
         self,
@@ -82,7 +109,7 @@ class CrossEncoder:
         """See :class:`~xlrank.ranking.interaction.Interaction`."""
         texts = documents.fetch(document for _, document in candidates)
         pairs = [(query, texts[document].full_text) for query, document in candidates]
-        return self.score(pairs, [composition] * len(pairs), journal, progress), []
+        return self._scores(pairs, [composition] * len(pairs), journal, progress)
 
     def outputs(self, batch: Batch, *compositions: Composition) -> Output:
         """Logits and hidden states of a batch.
@@ -133,7 +160,12 @@ class CrossEncoder:
         source = self.head_source(self.shared.planned(self.shared.resident[0]))
         if self._head is None or source != self._source:
             self._head = build_ranking_head(source, int(self.base.config.hidden_size)).to(self.shared.device)
-        if PREFIX + "dense.weight" not in source.tensors:  # its first layer is the encoder's pooler, which modules may change
+        if self._head.uses_pooler:  # the encoder's, which modules may change
             self._head.dense = pooler_of(self.shared.encoder.encoder, self.base).to(self.shared.device)
         self._source, self._of = source, self.shared.resident
         return self._head
+
+
+def _note(shortened: int, pairs: int, limits: Collection[int]) -> str:
+    limit = f"{min(limits)}" if len(set(limits)) == 1 else f"{min(limits)} to {max(limits)}"
+    return f"cross-encoder: {shortened:,} of {pairs:,} pairs are longer than {limit} word pieces and were cut to that"

@@ -90,7 +90,8 @@ class LateInteraction:
         """See :class:`~xlrank.ranking.interaction.Interaction`; finished documents are kept in the store."""
         settings, store = self.settings(composition), self.store(documents, composition)
         self.fill(store, [document for _, document in candidates], documents, composition, progress)
-        scores = np.empty(len(candidates), np.float32)
+        scores, full = np.empty(len(candidates), np.float32), set[str]()
+        asked, room = (texts.room(self._side(composition, texts.side)) for texts in (self.queries, self.documents))
         by_query: dict[str, list[int]] = {}
         for number, (query, _) in enumerate(candidates):
             by_query.setdefault(query, []).append(number)
@@ -98,8 +99,11 @@ class LateInteraction:
         for place, rows in enumerate(by_query.values()):
             found = store.read([candidates[row][1] for row in rows])
             scores[rows] = late_scores(queries.chosen([place]), found, settings)[0]
+            full |= {candidates[row][1] for row, length in zip(rows, np.diff(found.starts), strict=True) if length >= room}
         empty = int((scores == np.float32(settings.lowest)).sum())
-        return scores, [_note(empty, "candidate")] if empty else []
+        notes = [_note(empty, "candidate")] if empty else []
+        notes += _full_note(int((np.diff(queries.starts) >= asked).sum()), len(by_query), "queries", asked)
+        return scores, notes + _full_note(len(full), len({document for _, document in candidates}), "documents", room)
 
     def search(
         self, texts: Sequence[str], documents: Documents, composition: Composition, progress: Progress | None = None
@@ -172,7 +176,7 @@ class LateInteraction:
             "base": self.base.fingerprint,
             "modules": identity_of(side),
             "prompt": settings.document_prompt,
-            "max_length": min(settings.document_length, self.documents.max_length or self.base.max_length),
+            "max_length": self.documents.length(settings),
             "precision": self.precision,
             "storage": self.storage,
         }
@@ -206,3 +210,10 @@ def _by_query(
 
 def _note(count: int, what: str) -> str:
     return f"late interaction: {count} {what}{'s' if count > 1 else ''} with a text without content rank last"
+
+
+def _full_note(count: int, total: int, what: str, room: int) -> list[str]:
+    """What to say of texts that are as long as they may be: whether more followed is not kept with their vectors."""
+    if not count:
+        return []
+    return [f"late interaction: {count:,} of {total:,} {what} fill their {room} word pieces; what follows them is not read"]

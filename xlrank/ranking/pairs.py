@@ -41,13 +41,30 @@ class Batch:
 
 
 class PairEncoder:
-    """Frames pairs for one base, cutting the longer text first (``longest_first``) at ``max_length`` word pieces."""
+    """Frames pairs for one base, cutting the longer text first (``longest_first``).
+
+    Args:
+        base: whose tokenizer it is.
+        max_length: word pieces a pair is cut to, special tokens included, no more than the base has positions for; None: what
+            its checkpoint states.
+
+    Raises:
+        XlrankError: the length leaves nothing of a pair.
+    """
 
     def __init__(self, base: Base, max_length: int | None = None) -> None:
         self.base = base
-        self.max_length = min(max_length or base.max_length, base.max_length)
-        if self.max_length < base.frame.length + 2:
-            raise XlrankError(f"max_length {max_length}: too short for a pair; expected at least {base.frame.length + 2}")
+        self.max_length = self.checked(base.max_length if max_length is None else max_length)
+
+    def checked(self, max_length: int) -> int:
+        """The word pieces that pairs are cut to where so many are asked for.
+
+        Raises:
+            XlrankError: the length leaves nothing of a pair.
+        """
+        if max_length < self.base.frame.length + 2:
+            raise XlrankError(f"max_length {max_length}: too short for a pair; expected at least {self.base.frame.length + 2}")
+        return min(max_length, self.base.positions)
 
     def tokenize(self, texts: Sequence[str], what: str) -> dict[str, list[int]]:
         """Word pieces of each distinct text, without special tokens.
@@ -63,16 +80,22 @@ class PairEncoder:
 
     def encode(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
         """The word pieces of each pair's two sides, special tokens included, cut to fit."""
-        frame = self.base.frame
+        return self.encode_to(pairs, [self.max_length] * len(pairs))[0]
+
+    def encode_to(self, pairs: Sequence[Pair], lengths: Sequence[int]) -> tuple[list[EncodedPair], int]:
+        """The same, each pair cut to a length of its own; and how many did not fit into theirs."""
+        frame, shortened = self.base.frame, 0
         queries = self.tokenize([query for query, _ in pairs], "query")
         documents = self.tokenize([document for _, document in pairs], "document")
         encoded = []
-        for query, document in pairs:
-            q, d = cut(len(queries[query]), len(documents[document]), self.max_length - frame.length)
+        for (query, document), length in zip(pairs, lengths, strict=True):
+            whole = len(queries[query]), len(documents[document])
+            q, d = cut(*whole, length - frame.length)
+            shortened += (q, d) != whole
             first = frame.middle[:1]
             left = [*frame.first, *queries[query][:q], *first]
             encoded.append((left, [*frame.middle[1:], *documents[document][:d], *frame.last]))
-        return encoded
+        return encoded, shortened
 
     def batch(self, rows: Sequence[EncodedPair], variants: Sequence[int] | None = None) -> Batch:
         """Pad encoded pairs to the longest of them; ``variants`` [rows] says of which composition each is."""

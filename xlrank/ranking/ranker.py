@@ -59,8 +59,8 @@ class Ranker:
         base: the encoder.
         composition: a composition, a single module, or an expression such as ``split(query,document)+rank``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``int8``; the relevance head is always float32.
-        max_length: word pieces a pair is cut to (default: what the base takes); in late interaction each side, where that is
-            less than the ranking module says.
+        max_length: word pieces a pair is cut to (default: what the ranking module's or the base's checkpoint states, else what
+            the base takes); in late interaction each side, where that is less than the ranking module says.
         modules: folders or ids of modules by the name they stand for, e.g. ``{"ug": "my/ug"}``.
         stand_in: what a language without a module gets, ``nearest`` or ``average`` (:mod:`xlrank.composition.resolve`).
         reference: repeat the original code's quirks (:func:`xlrank.composition.compose.compose`), to repeat its numbers.

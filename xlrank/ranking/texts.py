@@ -59,6 +59,9 @@ class TextEncoder:
         prompt: put before each text.
         max_length: word pieces a text is cut to, prompt and special tokens included.
 
+    Attributes:
+        room: word pieces of content that fit in.
+
     Raises:
         XlrankError: the length leaves nothing of a text.
     """
@@ -68,7 +71,8 @@ class TextEncoder:
         self.max_length = min(max_length, base.max_length)
         before = word_pieces(base, [prompt])[prompt] if prompt.strip() else []
         self.before, self.after = [*base.frame.first, *before], list(base.frame.last)
-        if self.max_length <= len(self.before) + len(self.after):
+        self.room = self.max_length - len(self.before) - len(self.after)
+        if self.room < 1:
             raise XlrankError(
                 f"late interaction: {max_length} word pieces leave no room beside the prompt {prompt!r}; expected at least "
                 f"{len(self.before) + len(self.after) + 1}"
@@ -76,9 +80,8 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """The word pieces of each text, in the order given; texts without content have ``start == stop``."""
-        pieces = word_pieces(self.base, texts)
-        room, start = self.max_length - len(self.before) - len(self.after), len(self.before)
-        kept = [pieces[text][:room] for text in texts]
+        pieces, start = word_pieces(self.base, texts), len(self.before)
+        kept = [pieces[text][: self.room] for text in texts]
         return [EncodedText([*self.before, *ids, *self.after], start, start + len(ids)) for ids in kept]
 
     def batch(self, rows: Sequence[EncodedText], variants: Sequence[int] | None = None) -> TextBatch:

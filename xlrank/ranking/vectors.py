@@ -105,6 +105,14 @@ class TextVectors:
         """Texts as word pieces, with the prompt and the length of a composition."""
         return self._frame(self.settings(composition)).encode(texts)
 
+    def length(self, settings: LateSettings) -> int:
+        """Word pieces that a text is cut to under these settings, prompt and special tokens included."""
+        return min(settings.length(self.side), self.base.max_length if self.max_length is None else self.max_length)
+
+    def room(self, composition: Composition) -> int:
+        """Word pieces of content that a composition lets a text have."""
+        return self._frame(self.settings(composition)).room
+
     def batches(
         self, texts: Sequence[str], compositions: Sequence[Composition], progress: Progress | None = None
     ) -> Iterator[tuple[list[int], TokenVectors]]:
@@ -151,5 +159,4 @@ class TextVectors:
         return build_late_head(module, int(self.base.config.hidden_size)).to(self.shared.device)
 
     def _frame(self, settings: LateSettings) -> TextEncoder:
-        length = min(settings.length(self.side), self.max_length or self.base.max_length)
-        return self._frames(settings.prompt(self.side), length)
+        return self._frames(settings.prompt(self.side), self.length(settings))

@@ -297,8 +297,9 @@ def test_wrong_bases(release: Path, converted: Path, tmp_path: Path) -> None:
     (tmp_path / "x-uncased").mkdir()
     other = make_bert(tmp_path / "x-uncased", pooler=False)
     source = files.ranking_adapter(tmp_path / "cased", model_name="some-cased")
-    with refused("'some-cased'", "uncased"):
+    with refused("'some-cased'", "uncased", "--same-base"):
         convert(source, tmp_path / "out", base=other, role="ranking")
+    assert convert(source, tmp_path / "told", base=other, role="ranking", same_base=True).written
     wide = files.ranking_adapter(tmp_path / "wide", hidden_size=2 * HIDDEN)
     with refused("'hidden_size' is 16", "has 8"):
         convert(wide, tmp_path / "out", base=other, role="ranking")

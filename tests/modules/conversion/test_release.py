@@ -122,6 +122,20 @@ def test_what_is_no_module() -> None:
     assert list(found("a", files=("config.json", "model.safetensors"))) == ["ranking/a"]
 
 
+def test_an_adapter_fusion_is_left_out_and_said(tmp_path: Path) -> None:
+    adapters = [PurePosixPath(name, "adapter.safetensors") for name in ("out/ky", "out/rank")]
+    fusion = PurePosixPath("out/ky,rank/adapter_fusion_config.json")
+    findings = find_modules([*adapters, fusion])
+    assert [module.id for module in findings.modules] == ["module/ky", "module/rank"]
+    assert [(str(one.path), one.reason.partition(",")[0]) for one in findings.left_out] == [
+        ("out/ky,rank", "an AdapterFusion of AdapterHub")
+    ]
+    (tmp_path / "fused").mkdir()
+    (tmp_path / "fused" / fusion.name).touch()
+    with pytest.raises(XlrankError, match="fused: is an AdapterFusion of AdapterHub, which cannot be read"):
+        Source(tmp_path).find()
+
+
 def test_nothing_found(tmp_path: Path) -> None:
     with pytest.raises(XlrankError, match="holds no module of a known format"):
         Source(tmp_path).find()

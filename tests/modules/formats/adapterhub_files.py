@@ -45,7 +45,7 @@ NICE = {"inv_adapter": "nice", "inv_adapter_reduction_factor": 2}
 CARD: dict[str, Any] = {
     "hidden_size": HIDDEN,
     "model_class": "BertForSequenceClassification",
-    "model_name": "base",
+    "model_name": None,
     "model_type": "bert",
     "name": "rank",
     "version": "adapters.1.3.0",

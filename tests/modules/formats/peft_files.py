@@ -17,7 +17,7 @@ START = "base_model.model."
 SETTINGS: dict[str, Any] = {
     "peft_type": "LORA",
     "task_type": "SEQ_CLS",
-    "base_model_name_or_path": "base",
+    "base_model_name_or_path": None,
     "r": 2,
     "lora_alpha": 8,
     "target_modules": ["query", "output.dense"],

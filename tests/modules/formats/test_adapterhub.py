@@ -107,7 +107,7 @@ def test_refuses_norms_stored_with_two_values(tmp_path: Path, tiny_bert: Base) -
         ({"hidden_size": 48}, "'hidden_size' is 48"),
         ({"model_type": "xlm-roberta"}, "'xlm-roberta'"),
         ({"model_type": "distilbert"}, "'distilbert'"),
-        ({"model_name": "bert-base-multilingual-cased"}, "is uncased"),
+        ({"model_name": "bert-base-multilingual-cased"}, "'bert-base-multilingual-cased'"),
     ],
 )
 def test_refuses_another_base(tmp_path: Path, tiny_bert: Base, fields: dict[str, Any], word: str) -> None:

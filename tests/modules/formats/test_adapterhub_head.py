@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from xlrank.bases import Base
+from xlrank.modules.formats.adapterhub_writer import write
+from xlrank.modules.kinds.head.layers import build_ranking_head
 
 from . import adapterhub_files as files
 from .adapterhub_files import adapter, card, loaded, refused, same, save
@@ -44,7 +46,8 @@ def test_reads_a_flexible_head(tmp_path: Path, tiny_bert: Base) -> None:
     module = loaded(flexible(tmp_path / "a", tensors | beside), tiny_bert, head=True)
     assert same(module, "head.dense.bias", tensors["heads.rank.1.bias"])
     assert same(module, "head.out.weight", tensors["heads.rank.4.weight"])
-    for i, (key, value) in enumerate([("layers", 1), ("activation_function", "relu"), ("use_pooler", True), ("bias", False)]):
+    wrong = [("layers", 3), ("layers", True), ("activation_function", "relu"), ("use_pooler", True), ("bias", False)]
+    for i, (key, value) in enumerate(wrong):
         refused(flexible(tmp_path / f"b{i}", tensors, **{key: value}), tiny_bert, repr(key), head=True)
     refused(flexible(tmp_path / "c", tensors, head_type="tagging"), tiny_bert, "'tagging'", head=True)
     refused(flexible(tmp_path / "d", tensors | files.linear("heads.rank.7", 8, 8)), tiny_bert, "heads.rank.7", head=True)
@@ -53,6 +56,22 @@ def test_reads_a_flexible_head(tmp_path: Path, tiny_bert: Base) -> None:
     refused(
         head_folder(tmp_path / "g", tensors, model_class="BertAdapterModel"), tiny_bert, "needs 'config' and 'name'", head=True
     )
+
+
+def test_a_flexible_head_of_one_layer_scores_the_first_token_s_state(tmp_path: Path, tiny_bert: Base) -> None:
+    tensors = files.linear("heads.rank.1", 2, 8)
+    folder = flexible(tmp_path / "one", tensors, layers=1, activation_function="relu", num_labels=2)
+    module = loaded(folder, tiny_bert, head=True)
+    assert {key for key in module.tensors if key.startswith("head.")} == {"head.out.weight", "head.out.bias"}
+    assert module.config["pooling"] == "cls-linear"
+    states, ones = torch.randn(3, 5, 8), torch.ones(3, 5, dtype=torch.long)
+    expected = states[:, 0] @ tensors["heads.rank.1.weight"].T + tensors["heads.rank.1.bias"]
+    head = build_ranking_head(module, 8)
+    assert not head.uses_pooler
+    torch.testing.assert_close(head(states, ones, 1 - ones), expected)
+    again = loaded(write(module, tmp_path / "written", tiny_bert), tiny_bert, head=True)
+    assert again.digest == module.digest
+    refused(flexible(tmp_path / "two", files.linear("heads.rank.4", 1, 8), layers=1), tiny_bert, "heads.rank.4", head=True)
 
 
 def test_refuses_other_heads(tmp_path: Path, tiny_bert: Base) -> None:

@@ -32,6 +32,8 @@ CASES: dict[str, dict[str, Any]] = {
     "layers": {"config": "seq_bn", "settings": {"reduction_factor": {"0": 2, "default": 8}, "leave_out": [1]}},
     "safe": {"config": "seq_bn_inv", "safetensors": True},
     "flexible": {"config": "seq_bn", "model": "AdapterModel"},
+    "one layer": {"config": "seq_bn", "model": "AdapterModel", "layers": 1},
+    "xlmr one layer": {"config": "seq_bn", "model": "AdapterModel", "layers": 1, "family": "XLMRoberta"},
     "xlmr": {"config": "seq_bn_inv", "family": "XLMRoberta"},
     "bare": {"config": "seq_bn", "model": "Model"},
 }
@@ -78,10 +80,10 @@ def model_of(case, folder):
     return model.eval()
 
 
-def add(model, name, config, settings):
+def add(model, name, config, settings, layers=2):
     model.add_adapter(name, config=adapters.AdapterConfig.load(config, **settings))
     if hasattr(model, "add_classification_head"):
-        model.add_classification_head(name, num_labels=1)
+        model.add_classification_head(name, num_labels=1, layers=layers)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             if f".{name}." in key or key.startswith("classifier"):
@@ -108,7 +110,7 @@ for name, case in cases.items():
     if step == "make":
         make_base(case.get("family", "Bert"), folder / "base")
         model = model_of(case, folder / "base")
-        add(model, "made", case["config"], case.get("settings", {}))
+        add(model, "made", case["config"], case.get("settings", {}), case.get("layers", 2))
         model.save_adapter(str(folder / "saved"), "made", use_safetensors=case.get("safetensors", False))
         save_outputs(model, "made", folder / "made.safetensors")
     else:

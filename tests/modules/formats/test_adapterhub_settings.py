@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from xlrank.bases import Base
@@ -111,7 +112,6 @@ def test_takes_the_librarys_defaults_for_missing_settings(tmp_path: Path, tiny_b
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"phm_layer": True}, "'phm_layer'"),
         ({"use_gating": True}, "'use_gating'"),
         ({"cross_adapter": True}, "'cross_adapter'"),
         ({"inv_adapter": "glow", "inv_adapter_reduction_factor": 2}, "'glow'"),
@@ -138,10 +138,7 @@ def test_takes_the_librarys_defaults_for_missing_settings(tmp_path: Path, tiny_b
         ({"residual_before_ln": "after"}, "'residual_before_ln'"),
         ({"residual_before_ln": "post_add", "original_ln_before": False}, "'residual_before_ln'"),
         ({"frobnicate": 3}, "'frobnicate'"),
-        ({"architecture": "lora", "r": 8}, "'lora'"),
-        ({"architecture": "prefix_tuning"}, "'prefix_tuning'"),
-        ({"architecture": "union", "configs": []}, "'union'"),
-        ("compacter", "'compacter'"),
+        ({"architecture": "something_new"}, "'something_new'"),
         ("scaled_par_bn", "'scaled_par_bn'"),
         ("seq_bn[reduction_factor=4]", "'seq_bn[reduction_factor=4]'"),
         ([], "must be an object or a name"),
@@ -154,3 +151,34 @@ def test_refuses_settings_that_change_the_maths(tmp_path: Path, tiny_bert: Base,
 def test_ignores_settings_of_training_only(tmp_path: Path, tiny_bert: Base) -> None:
     settings = {"stochastic_depth": 0.5, "dropout": 0.3, "init_weights": "mam_adapter", "unknown": None, "leave_out": None}
     assert not unusual(loaded(save(tmp_path, adapter(), card(settings)), tiny_bert))
+
+
+@pytest.mark.parametrize(
+    ("settings", "method"),
+    [
+        ({"architecture": "lora", "r": 8, "composition_mode": "add"}, "is LoRA as"),
+        ({"architecture": "lora", "r": 1, "composition_mode": "scale", "init_weights": "ia3"}, "is (IA)^3 as"),
+        ({"architecture": "lora", "use_dora": True, "init_weights": "lora"}, "is DoRA as"),
+        ({"architecture": "lora", "use_dora": True, "init_weights": "vera"}, "is DVoRA as"),
+        ({"architecture": "lora", "init_weights": "vera"}, "is VeRA as"),
+        ({"architecture": "prefix_tuning"}, "is prefix tuning as"),
+        ({"architecture": "prompt_tuning"}, "is prompt tuning as"),
+        ({"architecture": "reft"}, "is ReFT as"),
+        ({"architecture": "union", "configs": []}, "is a union of several methods as"),
+        ({"phm_layer": True, "mh_adapter": True}, "is Compacter as"),
+        ({"phm_layer": True}, "is Compacter++ as"),
+        ("compacter", "is Compacter as"),
+        ("lora[r=16]", "is LoRA as"),
+        ("mam", "is Mix-and-Match as"),
+    ],
+)
+def test_other_methods_are_refused_by_name_before_their_weights_are_read(
+    tmp_path: Path, tiny_bert: Base, settings: object, method: str
+) -> None:
+    folder = save(tmp_path, {"bert.encoder.layer.0.attention.self.query.loras.rank.lora_A": torch.zeros(2, 8)}, card(settings))
+    refused(folder, tiny_bert, f"{method} AdapterHub saves it", "expected a bottleneck adapter")
+
+
+def test_the_name_of_bottleneck_adapters_is_no_other_method(tmp_path: Path, tiny_bert: Base) -> None:
+    plain, named = save(tmp_path / "a", adapter(), card()), save(tmp_path / "b", adapter(), card({"architecture": "bottleneck"}))
+    assert loaded(plain, tiny_bert).config == loaded(named, tiny_bert).config

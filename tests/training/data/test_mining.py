@@ -56,6 +56,29 @@ def test_groups_are_mined(tiny_base: Base, questions: Path, paragraphs: Path) ->
     assert all(f"{group['query']} {group['positive']}" in TEXTS.values() for group in cloze)
 
 
+@pytest.mark.parametrize(
+    ("share", "limit", "asked", "cloze"),
+    [(0.3, 2000, 7, 3), (0.3, 5, 4, 1), (0.5, 2000, 7, 7), (0.0, 2000, 7, 0), (1.0, 2000, 0, 30), (0.9, 2000, 3, 30)],
+)
+def test_the_share_of_sentences_is_that_of_what_is_written(
+    questions: Path, paragraphs: Path, share: float, limit: int, asked: int, cloze: int
+) -> None:
+    groups = list(mine(questions, paragraphs, negatives=0, hard=0, limit=limit, sentence_share=share))
+    found = sum(group["query"].startswith("Question") for group in groups)
+    assert (found, len(groups) - found) == (asked, cloze)
+
+
+def test_a_share_of_what_is_not_there_is_refused(questions: Path, paragraphs: Path) -> None:
+    options: dict[str, Any] = {"negatives": 0, "hard": 0}
+    short = lines(paragraphs.with_name("short.jsonl"), OTHERS)
+    rows = [{"text": "a", "doc_id": "x0", "label": 1}, {"text": "b", "doc_id": "x1", "label": 0}]
+    with pytest.raises(XlrankError, match=r"no paragraph has several sentences; .*--sentences 0"):
+        list(mine(lines(questions, rows), short, **options))
+    assert len(list(mine(questions, short, **options, sentence_share=0))) == 1
+    with pytest.raises(XlrankError, match=r"no question with label 1; .*--sentences 1"):
+        list(mine(lines(questions, rows[1:]), paragraphs.with_name("p.jsonl"), **options))
+
+
 def test_the_seed_decides(tiny_base: Base, questions: Path, paragraphs: Path) -> None:
     one, same, other = (list(mine(questions, paragraphs, base=tiny_base, limit=10, seed=seed)) for seed in (1, 1, 2))
     assert one == same
@@ -133,7 +156,8 @@ def test_a_malformed_question_is_named(tiny_base: Base, questions: Path, paragra
         ({"ranks": (0, 31)}, "ranks 0 to 31"),
         ({"ranks": (5, 7)}, "ranks 5 to 7 are too few for 3 hard negatives"),
         ({"ranks": (2, 37)}, "40 paragraphs; mining 4 negatives needs 41 or more"),
-        ({"limit": 0}, "nothing to train on"),
+        ({"limit": 0}, "a limit of 0 groups"),
+        ({"sentence_share": 1.5}, "a share of 1.5 sentences"),
         ({"base": None}, "dense negatives need a base"),
     ],
     ids=str,

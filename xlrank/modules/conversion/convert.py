@@ -59,6 +59,7 @@ def convert(
     name: str | None = None,
     head: bool | None = None,
     licence: str | None = None,
+    same_base: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a module, or all modules of a folder or archive.
@@ -76,6 +77,7 @@ def convert(
         name: what a single adapter shall be called in AdapterHub's format.
         head: read the heads of AdapterHub's adapters (True), drop all heads (False); by default ranking modules keep theirs.
         licence: recorded as that of the modules.
+        same_base: the model that the files name is ``base`` under another name.
         progress: is told how many modules are done, and of how many.
 
     Returns:
@@ -84,7 +86,7 @@ def convert(
     Raises:
         XlrankError: the source holds no module, the only one cannot be converted, or the arguments do not go together.
     """
-    wish = _wish(base, to, role, language, name, head, licence)
+    wish = _wish(base, to, role, language, name, head, licence, same_base)
     target, opened, conversion = Path(out), Source.at(Path(source)), Conversion()
     if opened is None:
         _convert_loaded(str(source), target, target.name, wish, conversion, wish.role, wish.language)
@@ -109,6 +111,7 @@ def _wish(
     name: str | None,
     head: bool | None,
     licence: str | None,
+    same_base: bool,
 ) -> Wish:
     from xlrank.bases import Base as Encoder
 
@@ -120,7 +123,7 @@ def _wish(
         raise XlrankError(f"name {name!r}: only AdapterHub's format gives modules a name; leave it out")
     code = language_code(language) if language else None
     encoder = Encoder(base) if isinstance(base, str) else base
-    return Wish(encoder, encoder.fingerprint, to, role, code, name, head, licence)
+    return Wish(encoder, encoder.fingerprint, to, role, code, name, head, licence, same_base)
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,14 @@ def _convert_one(job: _Job, folder: Path, wish: Wish, conversion: Conversion) ->
     check_names([path.name for path in folder.iterdir()], str(folder))
     head = wish.reads_head(found) if found.format == "adapterhub" else None
     module = read_module(
-        folder, wish.base, role=found.role, language=found.language, name=found.id, format=found.format, head=head
+        folder,
+        wish.base,
+        role=found.role,
+        language=found.language,
+        name=found.id,
+        format=found.format,
+        head=head,
+        same_base=wish.same_base,
     )
     adapted = wish.adapted(module, {"source": job.record, "conversion": job.key})
     _write(adapted, job.target, found.id, wish, job.key, conversion)
@@ -192,7 +202,7 @@ def _convert_loaded(
     id: str, target: Path, name: str, wish: Wish, conversion: Conversion, role: Role | None, language: str | None
 ) -> None:
     """Convert what :meth:`Module.load` can load, which records its origin itself where that is not this machine."""
-    module = Module.load(id, base=wish.base, role=role, language=language, head=wish.head)
+    module = Module.load(id, base=wish.base, role=role, language=language, head=wish.head, same_base=wish.same_base)
     key = wish.key(module.digest, module.role, module.language)
     _write(wish.adapted(module, {}), target, name, wish, key, conversion)
 

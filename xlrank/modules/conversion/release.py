@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from xlrank.errors import XlrankError
 from xlrank.languages import ALIASES, LANGUAGES, language_code
 from xlrank.modules.card import Role
-from xlrank.modules.formats.layout import detect_names, module_files
+from xlrank.modules.formats.layout import FUSION_PROBLEM, detect_names, is_fusion, module_files
 
 SUFFIXES = {"composable-sft": "-mask", "peft": "-lora"}
 """What the ids of other modules than adapters end in, so that they do not collide with adapters'."""
@@ -101,8 +101,11 @@ def find_modules(
     folders: dict[PurePosixPath, set[str]] = {}
     for file in files:
         folders.setdefault(file.parent, set()).add(file.name)
-    found = []
+    found, left_out = [], []
     for path, names in folders.items():
+        if is_fusion(names):
+            left_out.append(LeftOut(path, FUSION_PROBLEM))
+            continue
         format = detect_names(names)
         beside, weights = module_files(format, names) if format else ([], [])
         if format and (weights or format != "hf"):  # a config.json alone may be anything's
@@ -110,7 +113,6 @@ def find_modules(
     often = {id_ for id_, count in Counter(module.id for module in found).items() if count > 1}
     found = [replace(m, id=_long_id(m)) if m.id in often and not m.laid_out else m for m in found]
     best: dict[str, FoundModule] = {}
-    left_out = []
     for module in sorted(found, key=lambda module: (module.copy, -module.step, module.path)):
         taken = best.setdefault(module.id, module)
         if taken is not module:

@@ -59,6 +59,9 @@ class Source:
         """
         within = PurePosixPath(stem(self.path)) if self.is_archive else PurePosixPath(self.path.resolve())
         findings = find_modules(members(self.path) if self.is_archive else _files(self.path, out), within, role)
+        if not findings.modules and findings.left_out:
+            first = findings.left_out[0]
+            raise XlrankError(f"{self.path / first.path}: is {first.reason}")
         if not findings.modules:
             raise XlrankError(
                 f"{self.path}: holds no module of a known format (xlrank, AdapterHub, composable-sft, peft, Hugging Face "

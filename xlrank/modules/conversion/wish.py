@@ -37,6 +37,7 @@ class Wish:
     name: str | None
     head: bool | None
     licence: str | None
+    same_base: bool = False
 
     def settled(self, found: FoundModule, where: Path, alone: bool) -> FoundModule:
         """A found module with its role and language decided.

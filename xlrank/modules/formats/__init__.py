@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xlrank.errors import XlrankError
-from xlrank.modules.formats.layout import FORMATS, HEAD_CARD, detect_foreign
+from xlrank.modules.formats.layout import FORMATS, HEAD_CARD, check_names, detect_foreign
 
 if TYPE_CHECKING:
     from xlrank.bases import Base
@@ -22,9 +22,11 @@ def detect(folder: Path) -> str:
     """The format of a folder, told by its file names.
 
     Raises:
-        XlrankError: none of the known formats.
+        XlrankError: none of the known formats, or files that contradict each other.
     """
-    found = detect_foreign({path.name for path in folder.iterdir()} if folder.is_dir() else ())
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+    check_names(names, str(folder))
+    found = detect_foreign(names)
     if found is None:
         raise XlrankError(f"{folder}: not a module of a known format ({', '.join(FORMATS)})")
     return found
@@ -39,6 +41,7 @@ def read_module(
     name: str | None = None,
     format: str | None = None,
     head: bool | None = None,
+    same_base: bool = False,
 ) -> "Module":
     """Read a module that another library wrote.
 
@@ -50,6 +53,7 @@ def read_module(
         name: what to call it (default: the folder's name).
         format: one of :data:`FORMATS` (default: told by the file names).
         head: also read the head that AdapterHub keeps in files of its own (default: that of a ranking module, if there is one).
+        same_base: the model that the files name is this base under another name (:mod:`xlrank.modules.formats.named_base`).
 
     Raises:
         XlrankError: the files are damaged, hostile, or made for another base, or the role is missing or impossible.
@@ -68,7 +72,7 @@ def read_module(
     if kind == "composable-sft":
         return composable_sft.read(folder, base, role=role, language=language, name=name)
     if kind == "peft":
-        return peft.read(folder, base, role=role, language=language, name=name)
+        return peft.read(folder, base, role=role, language=language, name=name, same_base=same_base)
     # A language adapter's head would be the whole one of masked language modelling.
     own_head = role == "ranking" and (folder / HEAD_CARD).is_file() if head is None else head
-    return adapterhub.read(folder, base, role=role, language=language, name=name, head=own_head)
+    return adapterhub.read(folder, base, role=role, language=language, name=name, head=own_head, same_base=same_base)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlrank.errors import XlrankError
-from xlrank.modules.formats.adapterhub_config import check_card, read_settings
+from xlrank.modules.formats.adapterhub_config import check_card, check_method, read_settings
 from xlrank.modules.formats.adapterhub_head import read_head
 from xlrank.modules.formats.adapterhub_keys import INVERTIBLE, PREFIXES, Key, floats, parse, select, shapes
 from xlrank.modules.formats.adapterhub_tables import quoted
@@ -33,6 +33,7 @@ def read(
     language: str | None = None,
     name: str | None = None,
     head: bool = False,
+    same_base: bool = False,
 ) -> Module:
     """Read the adapter in a folder as a module of kind ``adapter``.
 
@@ -43,13 +44,15 @@ def read(
         language: the language it was trained on.
         name: the module's name in messages and compositions; by default the folder.
         head: also read the relevance head saved beside it, into ``head.*``.
+        same_base: the model that the files name is this base under another name.
 
     Raises:
         XlrankError: files are missing, damaged, do not fit the base, or need maths that xlrank does not have.
     """
     folder = Path(folder)
     card = read_config(folder / CARD)
-    check_card(card, folder / CARD, base)
+    check_card(card, folder / CARD, base, same_base=same_base)
+    check_method(card, folder / CARD)
     path = first_file(folder, WEIGHTS)
     stored = read_tensors(path)
     saved_name, keys = select(parse(stored, path), card.get("name"), path)
@@ -60,8 +63,8 @@ def read(
     tensors = _collect(((key, stored[key.text]) for key in keys), config, sizes, path)
     settings = _as_json(config)
     if head:
-        tensors |= read_head(folder, base)
-        settings["pooling"] = "cls"
+        found, settings["pooling"] = read_head(folder, base, same_base=same_base)
+        tensors |= found
     return Module.create(
         tensors,
         name=name or str(folder),

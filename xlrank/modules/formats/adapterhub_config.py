@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from xlrank.errors import XlrankError
 from xlrank.modules.formats.adapterhub_tables import (
     ACTIVATIONS,
+    BOTTLENECK,
     FLAGS,
     FUSION,
     LARGEST,
+    METHODS,
     NAMED,
     REFUSED,
     RENAMED,
@@ -20,20 +22,24 @@ from xlrank.modules.formats.adapterhub_tables import (
     UNSET,
     quoted,
 )
+from xlrank.modules.formats.named_base import check_named_base
 from xlrank.modules.kinds.adapter.config import AdapterConfig
 
 if TYPE_CHECKING:
     from xlrank.bases import Base
 
 
-CASINGS = ("-cased", "-uncased")
-
-
-def check_card(card: Mapping[str, Any], path: Path, base: "Base") -> None:
+def check_card(card: Mapping[str, Any], path: Path, base: "Base", *, same_base: bool = False) -> None:
     """Compare what a configuration says of its model with the base.
 
+    Args:
+        card: the configuration.
+        path: where it lies, for messages.
+        base: what it is to be loaded for.
+        same_base: the caller says that the model it names is this base.
+
     Raises:
-        XlrankError: architecture, hidden size or casing differ.
+        XlrankError: architecture or hidden size differ, or it names another base.
     """
     for key, expected in (("model_type", base.config.model_type), ("hidden_size", base.config.hidden_size)):
         found = card.get(key)
@@ -41,12 +47,42 @@ def check_card(card: Mapping[str, Any], path: Path, base: "Base") -> None:
             raise XlrankError(
                 f"{path}: {key!r} is {quoted(found)}, but base {base.name!r} has {expected!r}; use the base of its training"
             )
-    model = card.get("model_name")
-    ours, theirs = (next((c for c in CASINGS if str(n).rstrip("/").endswith(c)), None) for n in (base.name, model))
-    if ours and theirs and ours != theirs:
+    check_named_base(card.get("model_name"), path, base, same_base=same_base)
+
+
+def check_method(card: Mapping[str, Any], path: Path) -> None:
+    """Refuse an adaptation method that is no bottleneck adapter by its name, before its weights are looked at.
+
+    Raises:
+        XlrankError: it is another method.
+    """
+    config = card.get("config")
+    method = _method(config) if isinstance(config, dict) else config.partition("[")[0] if isinstance(config, str) else ""
+    if method in METHODS:
+        hint = "; LoRA is read in peft's format" if method == "lora" else ""
         raise XlrankError(
-            f"{path}: trained on {quoted(model)}, but base {base.name!r} is {ours[1:]}; use the base of its training"
+            f"{path}: is {METHODS[method]} as AdapterHub saves it, which cannot be read; expected a bottleneck adapter{hint}"
         )
+    if method not in ("", BOTTLENECK) and isinstance(config, dict):
+        raise XlrankError(
+            f"{path}: adaptation method {quoted(method)} cannot be read from AdapterHub files; expected a bottleneck adapter"
+        )
+
+
+def _method(config: Mapping[str, Any]) -> str:
+    """What AdapterHub calls the method of a configuration; empty for its bottleneck adapters."""
+    if config.get("phm_layer"):
+        return "compacter" if config.get("mh_adapter") else "compacter++"
+    method = str(config.get("architecture") or "")
+    if method != "lora":
+        return method
+    variants = {
+        "ia3": config.get("composition_mode") == "scale",
+        "dvora": config.get("use_dora") and config.get("init_weights") == "vera",
+        "dora": config.get("use_dora"),
+        "vera": config.get("init_weights") == "vera",
+    }
+    return next((variant for variant, holds in variants.items() if holds), method)
 
 
 def read_settings(card: Mapping[str, Any], path: Path, *, layers: int, has_invertible: bool) -> AdapterConfig:
@@ -112,7 +148,7 @@ def _spelled_out(card: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise XlrankError(f"{path}: 'config' must be an object or a name, found {quoted(config)}")
     raw = {**UNSET, **config}
     for key in REQUIRED:
-        if key not in raw and not raw.get("architecture"):
+        if key not in raw:
             raise XlrankError(
                 f"{path}: 'config' lacks {key!r}, for which AdapterHub has no default; add the value used in training"
             )
@@ -120,15 +156,10 @@ def _spelled_out(card: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _refuse_others(raw: Mapping[str, Any], path: Path) -> None:
-    if raw.get("architecture"):
-        raise XlrankError(
-            f"{path}: adaptation method {quoted(raw['architecture'])} cannot be read from AdapterHub files; "
-            "expected a bottleneck adapter (LoRA modules are read in peft's format)"
-        )
     for key in REFUSED:
         if raw.get(key):
             raise XlrankError(f"{path}: '{key}' is {quoted(raw[key])}, which is not supported; expected false")
-    known = {*UNSET, *REQUIRED, *REFUSED, *TRAINING, *FUSION}
+    known = {*UNSET, *REQUIRED, *REFUSED, *TRAINING, *FUSION, "architecture", "phm_layer"}  # these two: check_method
     for key, value in raw.items():
         if key not in known and value is not None and value is not False:
             raise XlrankError(f"{path}: unknown setting {quoted(key)}, which may change the results; made by a newer AdapterHub?")

@@ -1,7 +1,7 @@
 """Relevance heads beside an AdapterHub adapter: ``head_config.json``, ``model_head.safetensors`` or ``pytorch_model_head.bin``.
 
-A *static* head is that of transformers' sequence classifier; a *flexible* one is AdapterHub's own, here the default layout:
-``W4 tanh(W1 h_cls)``, without the pooler (``ClassificationHead`` in heads/base.py of adapters 1.3.0).
+A *static* head is that of transformers' sequence classifier; a *flexible* one is AdapterHub's own, without the pooler: of two
+layers, ``W4 tanh(W1 h_cls)``, or of one, ``W1 h_cls`` (``ClassificationHead`` in heads/base.py of adapters 1.3.0).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,7 @@ from xlrank.modules.formats.adapterhub_config import check_card
 from xlrank.modules.formats.adapterhub_keys import floats
 from xlrank.modules.formats.adapterhub_tables import quoted
 from xlrank.modules.formats.files import first_file, read_config, read_tensors
+from xlrank.modules.kinds.head.layers import DIRECT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,19 +35,19 @@ FLEXIBLE_TYPES = ("classification", "multilabel_classification")
 MAX_LABELS = 1000
 
 
-def read_head(folder: Path, base: "Base") -> "dict[str, Tensor]":
+def read_head(folder: Path, base: "Base", *, same_base: bool = False) -> "tuple[dict[str, Tensor], str]":
     """The relevance head in a folder.
 
     Returns:
-        ``head.out.weight`` [labels, hidden], ``head.out.bias`` [labels]; unless the base's pooler is its first layer also
-        ``head.dense.weight`` [hidden, hidden], ``head.dense.bias`` [hidden]. All float32.
+        ``head.out.weight`` [labels, hidden], ``head.out.bias`` [labels]; unless the base's pooler is its first layer, or it has
+        one layer only, also ``head.dense.weight`` [hidden, hidden], ``head.dense.bias`` [hidden]. All float32. And its pooling.
 
     Raises:
         XlrankError: files are missing or damaged, the head is no relevance head, or does not fit the base.
     """
     path = folder / CARD
     card = read_config(path)
-    check_card(card, path, base)
+    check_card(card, path, base, same_base=same_base)
     architecture = str(base.config.model_type)
     family, model_class = CLASSES[architecture], card.get("model_class")
     if model_class == family + STATIC:
@@ -63,7 +64,8 @@ def read_head(folder: Path, base: "Base") -> "dict[str, Tensor]":
     if others:  # the library's filter has no closing dot, so heads whose names only begin with this one are in the file as well
         own = others + "."
         stored = {key: tensor for key, tensor in stored.items() if key.startswith(own) or not key.startswith(others)}
-    return _collect(stored, names, int(base.config.hidden_size), labels, weights)
+    tensors = _collect(stored, names, int(base.config.hidden_size), labels, weights)
+    return tensors, DIRECT if others and len(names) == 1 else "cls"
 
 
 def _flexible(card: Mapping[str, Any], path: Path) -> tuple[dict[str, str], object]:
@@ -75,12 +77,22 @@ def _flexible(card: Mapping[str, Any], path: Path) -> tuple[dict[str, str], obje
         raise XlrankError(
             f"{path}: head type {quoted(settings.get('head_type'))} is no relevance head; expected {' or '.join(FLEXIBLE_TYPES)}"
         )
-    wanted = {"layers": 2, "activation_function": "tanh", "use_pooler": False, "bias": True}
+    wanted: dict[str, Any] = {"layers": 2, "activation_function": "tanh", "use_pooler": False, "bias": True}
+    if settings.get("layers") is not True and settings.get("layers") == 1:
+        wanted = {"layers": 1, "use_pooler": False, "bias": True}  # an activation would stand between two layers
     for key, value in wanted.items():
         found = settings.get(key, value)
         if type(found) is not type(value) or found != value:
-            raise XlrankError(f"{path}: flexible head with {key!r} {quoted(found)} is not supported; expected {value!r}")
-    return {f"heads.{name}.1": "head.dense", f"heads.{name}.4": "head.out"}, settings.get("num_labels")
+            expected = "1 or 2" if key == "layers" else repr(value)
+            raise XlrankError(f"{path}: flexible head with {key!r} {quoted(found)} is not supported; expected {expected}")
+    return flexible_names(name, wanted["layers"]), settings.get("num_labels")
+
+
+def flexible_names(name: str, layers: int) -> dict[str, str]:
+    """Modules of a flexible head of one or two layers, and what they are here; the numbers between are dropout and activation."""
+    if layers == 1:
+        return {f"heads.{name}.1": "head.out"}
+    return {f"heads.{name}.1": "head.dense", f"heads.{name}.4": "head.out"}
 
 
 def _collect(

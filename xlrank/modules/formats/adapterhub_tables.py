@@ -36,7 +36,31 @@ UNSET: Mapping[str, Any] = {
 }
 """What AdapterHub takes for a key that the file lacks; those in ``REQUIRED`` have no default there either."""
 
-REFUSED = ("architecture", "use_gating", "cross_adapter", "phm_layer")
+REFUSED = ("use_gating", "cross_adapter")
+BOTTLENECK = "bottleneck"
+"""Of an adapter's architectures the one that is read; a file that names none means it as well."""
+METHODS: Mapping[str, str] = {
+    "adapter_plus": "Adapter+",
+    "compacter": "Compacter",
+    "compacter++": "Compacter++",
+    "direft": "DiReFT",
+    "dora": "DoRA",
+    "dvora": "DVoRA",
+    "ia3": "(IA)^3",
+    "loreft": "LoReFT",
+    "lora": "LoRA",
+    "mam": "Mix-and-Match",
+    "mtl_lora": "MTL-LoRA",
+    "noreft": "NoReFT",
+    "prefix_tuning": "prefix tuning",
+    "prefix_tuning_flat": "prefix tuning",
+    "prompt_tuning": "prompt tuning",
+    "reft": "ReFT",
+    "unipelt": "UniPELT",
+    "union": "a union of several methods",
+    "vera": "VeRA",
+}
+"""AdapterHub's other methods, by what its configurations call them."""
 TRAINING: Mapping[str, Any] = {
     "dropout": 0.0,
     "factorized_phm_W": True,

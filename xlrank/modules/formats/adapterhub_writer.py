@@ -16,6 +16,7 @@ from xlrank.modules.formats.adapterhub_config import write_settings
 from xlrank.modules.formats.adapterhub_keys import PREFIXES, shapes, theirs
 from xlrank.modules.formats.adapterhub_tables import ACTIVATIONS
 from xlrank.modules.kinds.adapter.config import AdapterConfig
+from xlrank.modules.kinds.head.layers import DIRECT
 from xlrank.modules.module import Module
 
 if TYPE_CHECKING:
@@ -98,14 +99,16 @@ def _head(module: Module, base: "Base", name: str) -> "tuple[dict[str, Tensor], 
     expected = heads.head_shapes(parts, int(base.config.hidden_size), labels)
     fits = {key: list(tensor.shape) for key, tensor in found.items()} == expected
     label_ids = {f"LABEL_{i}": i for i in range(labels)}
-    if not fits or module.config.get("pooling", "cls") != "cls" or parts not in ({*static.values()}, {"head.dense", "head.out"}):
+    pooling = module.config.get("pooling", "cls")
+    known = {"cls": ({*static.values()}, {"head.dense", "head.out"}), DIRECT: ({"head.out"},)}
+    if not fits or parts not in known.get(pooling, ()):
         raise XlrankError(f"module {module.name!r}: its head has no AdapterHub form; write it in xlrank's own format")
     names: Mapping[str, str] = static
     card: dict[str, Any] = {"config": None, "name": None, "num_labels": labels, "label2id": label_ids}
     model_class = family + heads.STATIC
-    if parts != {*static.values()}:
-        names = {f"heads.{name}.1": "head.dense", f"heads.{name}.4": "head.out"}
-        settings = {"head_type": "classification", "num_labels": labels, "layers": 2, "activation_function": "tanh"}
+    if pooling == DIRECT or parts != {*static.values()}:
+        names = heads.flexible_names(name, len(parts))
+        settings = {"head_type": "classification", "num_labels": labels, "layers": len(parts), "activation_function": "tanh"}
         settings |= {"use_pooler": False, "bias": True, "dropout_prob": None, "label2id": label_ids}
         card, model_class = {"config": settings, "name": name}, family + heads.FLEXIBLE[0]
     tensors = {f"{a}.{p}": found[f"{b}.{p}"] for a, b in names.items() for p in ("weight", "bias")}

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from xlrank.errors import XlrankError
 from xlrank.files import file_hash
+from xlrank.lengths import stated_length
 from xlrank.modules.formats.files import first_file, read_config, read_tensors
 from xlrank.modules.formats.naming import ABSOLUTE, LABELS, Names
+from xlrank.modules.kinds.head.layers import MAX_LENGTH
 from xlrank.modules.module import Module
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def read(folder: Path, base: "Base", *, name: str | None = None) -> Module:
 
     Returns:
         ``{param}`` for every parameter of the encoder and ``head.*``, float32; config ``{"values": "absolute",
-        "pooling": "cls"}``.
+        "pooling": "cls"}``, and ``max_length`` if the files state one.
 
     Raises:
         XlrankError: the files are damaged or hold code, it is another kind of model, has not 1 or 2 labels, or does not fit the
@@ -64,9 +66,12 @@ def read(folder: Path, base: "Base", *, name: str | None = None) -> Module:
     missing = needed - set(tensors)
     if missing:
         raise names.error(f"lacks {len(missing)} encoder weights, {min(missing)!r} among them; expected a whole model")
-    config = {"values": "absolute", **names.check_head(tensors, "ranking")}
+    config: dict[str, Any] = {"values": "absolute", **names.check_head(tensors, "ranking")}
     if "head.out.bias" not in tensors or len(tensors["head.out.bias"]) != labels:
         raise names.error(f"has no classifier for the {labels} labels of {CONFIG}; expected a whole model")
+    length = stated_length(lambda name: read_config(folder / name) if (folder / name).exists() else None)
+    if length is not None:
+        config[MAX_LENGTH] = length
     training = {"imported": {"format": "transformers", "sha256": file_hash(names.path)}}
     return names.module(tensors, kind="full", role="ranking", language=None, name=name, config=config, training=training)
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from xlrank.errors import XlrankError
+from xlrank.lengths import LENGTH_FILES
 
 CARD, TENSORS = "module.json", "module.safetensors"
 OWN = "xlrank"
@@ -18,15 +19,18 @@ WEIGHTS: dict[str, tuple[str, ...]] = {
 """What the weights may be called, the file that is read first where there are several."""
 HEAD_WEIGHTS = ("model_head.safetensors", "pytorch_model_head.bin")
 HEAD_CARD = "head_config.json"
+FUSION = ("adapter_fusion_config.json", "pytorch_model_adapter_fusion.bin", "model_adapter_fusion.safetensors")
+"""What AdapterHub saves of an AdapterFusion, which composes adapters that are saved elsewhere."""
+FUSION_PROBLEM = "an AdapterFusion of AdapterHub, which cannot be read; save its adapters one by one, and give their folders"
 SETTINGS: dict[str, tuple[str, ...]] = {
     OWN: (CARD,),
     "composable-sft": (),
     "peft": ("adapter_config.json",),
     "adapterhub": ("adapter_config.json", HEAD_CARD),
-    "hf": ("config.json",),
+    "hf": ("config.json", *LENGTH_FILES),
 }
-"""JSON files beside the weights."""
-MARKS = {**{format: WEIGHTS[format] for format in ("composable-sft", "peft", "adapterhub")}, "hf": SETTINGS["hf"]}
+"""JSON files beside the weights, if they are there."""
+MARKS = {**{format: WEIGHTS[format] for format in ("composable-sft", "peft", "adapterhub")}, "hf": SETTINGS["hf"][:1]}
 """By what names a format is told, the most telling ones first: adapters are often saved beside their model."""
 
 
@@ -54,12 +58,20 @@ def module_files(format: str, names: Collection[str]) -> tuple[list[str], list[s
     return beside, [name for name in WEIGHTS[format] if name in names][:1]
 
 
-def check_names(names: Iterable[str], where: str) -> None:
-    """Refuse a folder in which names differ in case only: which of the files is read would depend on the file system.
+def is_fusion(names: Iterable[str]) -> bool:
+    """Whether a folder with files of these names holds an AdapterFusion, alone or beside an adapter."""
+    return not set(FUSION).isdisjoint(names)
+
+
+def check_names(names: Collection[str], where: str) -> None:
+    """Refuse a folder that cannot be read as one module, whatever its files hold.
 
     Raises:
-        XlrankError: there are two such names.
+        XlrankError: it holds an AdapterFusion, or names that differ in case only, so that which of the files is read would
+            depend on the file system.
     """
+    if is_fusion(names):
+        raise XlrankError(f"{where}: is {FUSION_PROBLEM}")
     seen: dict[str, str] = {}
     for name in sorted(names):
         other = seen.setdefault(name.casefold(), name)

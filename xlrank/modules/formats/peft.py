@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from xlrank.errors import XlrankError
 from xlrank.files import file_hash, make_folder, replacing, write_json
 from xlrank.modules.formats.files import first_file, read_config, read_tensors
+from xlrank.modules.formats.named_base import check_named_base
 from xlrank.modules.formats.naming import ABSOLUTE, PREDICTIONS, Names, check_writable
 from xlrank.modules.formats.peft_config import LoraSettings
 from xlrank.modules.module import Module, Role
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
     from xlrank.bases import Base
 
 CONFIG, WEIGHTS, OLD_WEIGHTS = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+BASE_NAME = "base_model_name_or_path"
 WRAPPER = "base_model.model."
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 
 
-def read(folder: Path, base: "Base", *, role: Role, language: str | None = None, name: str | None = None) -> Module:
+def read(
+    folder: Path,
+    base: "Base",
+    *,
+    role: Role,
+    language: str | None = None,
+    name: str | None = None,
+    same_base: bool = False,
+) -> Module:
     """A module of kind ``lora`` from a folder of peft.
 
     Args:
@@ -31,6 +41,7 @@ def read(folder: Path, base: "Base", *, role: Role, language: str | None = None,
         role: ``ranking`` or ``language``.
         language: code of the language, if it is a language module.
         name: the module's name; the folder if not given.
+        same_base: the model that the files name is this base under another name.
 
     Returns:
         ``A.{module}`` [r, in], ``B.{module}`` [out, r], ``absolute.{param}``, ``head.*``, float32; config ``scaling`` by module
@@ -40,7 +51,9 @@ def read(folder: Path, base: "Base", *, role: Role, language: str | None = None,
         XlrankError: the files are damaged or hold code, it is no plain LoRA, or it does not fit the base.
     """
     folder = Path(folder)
-    settings = LoraSettings.of(read_config(folder / CONFIG), folder / CONFIG)
+    card = read_config(folder / CONFIG)
+    settings = LoraSettings.of(card, folder / CONFIG)
+    check_named_base(card.get(BASE_NAME), folder / CONFIG, base, same_base=same_base)
     names = Names(base, first_file(folder, (WEIGHTS, OLD_WEIGHTS)))
     linear = _linear_layers(base)
     tensors: dict[str, Tensor] = {}
@@ -60,7 +73,8 @@ def read(folder: Path, base: "Base", *, role: Role, language: str | None = None,
     ranks = {module: int(tensors[f"A.{module}"].shape[0]) for module in scaling}
     rank: Any = next(iter(ranks.values())) if len(set(ranks.values())) == 1 else ranks
     config = {"scaling": scaling, "rank": rank, **names.check_head(tensors, role)}
-    training = {"imported": {"format": "peft", "sha256": file_hash(names.path)}}
+    named = {"model_name": text[:200]} if isinstance(text := card.get(BASE_NAME), str) and text else {}
+    training = {"imported": {"format": "peft", "sha256": file_hash(names.path), **named}}
     return names.module(tensors, kind="lora", role=role, language=language, name=name, config=config, training=training)
 
 
@@ -210,7 +224,7 @@ def _config(module: Module, saved: list[str], base: "Base") -> dict[str, Any]:
     return {
         "peft_type": "LORA",
         "task_type": "SEQ_CLS" if "classifier" in saved else None,
-        "base_model_name_or_path": base.name,
+        BASE_NAME: base.name,
         "inference_mode": True,
         "r": rank,
         "lora_alpha": alpha,

@@ -12,6 +12,7 @@ import numpy as np
 
 from xlrank.bases.base import quiet_transformers
 from xlrank.bases.prompts import Side
+from xlrank.bases.reach import is_absent, why_cached
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, torch_dtype
 from xlrank.progress import Progress
@@ -121,10 +122,14 @@ class SentenceEncoder:
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         options = {"model_kwargs": {"dtype": torch_dtype(resolved(self.precision))}, "trust_remote_code": False}
+        cached = why_cached(self.model)
+        options |= {"local_files_only": True} if cached else {}
         try:
             with quiet_transformers():
                 model = SentenceTransformer(self.model, device=device, revision=self.revision, **options)
         except Exception as error:  # a wrong name, no connection, damaged files: every version has errors of its own for them
+            if cached and is_absent(error):
+                raise XlrankError(f"sentence-transformers model {self.model!r} cannot be loaded: {cached}") from None
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise XlrankError(
                 f"sentence-transformers model {self.model!r} cannot be loaded: {reason} (give a name on the Hub, or a folder "

@@ -9,6 +9,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from xlrank.bases.base import quiet_transformers
+from xlrank.bases.reach import is_absent, why_cached
 from xlrank.collections.records import Topic
 from xlrank.errors import XlrankError
 from xlrank.files import content_key, file_record
@@ -164,6 +165,8 @@ class ModelTranslator:
 
         import transformers
 
+        cached = why_cached(self.model)
+        options |= {"local_files_only": True} if cached else {}
         try:
             with shown(f"loading translation model {self.model}"), quiet_transformers(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
@@ -174,6 +177,8 @@ class ModelTranslator:
                 f"translation model {self.model!r}: its .bin file holds code or is damaged; it was not loaded"
             ) from None
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, AssertionError) as error:
+            if cached and is_absent(error):
+                raise XlrankError(f"translation model {self.model!r} cannot be loaded: {cached}") from None
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise XlrankError(
                 f"translation model {self.model!r} cannot be loaded: {first} (give the Hub name or the folder of a "

@@ -99,8 +99,8 @@ def mine(
         hard: how many of them are hard; where BM25 finds too few, random ones take their place.
         ranks: hard ones are drawn from the first ``ranks[1]`` paragraphs found, less the answering one and the first
             ``ranks[0] - 1`` others: the very nearest may answer the question as well.
-        limit: groups in all.
-        sentence_share: share of inverse-cloze groups.
+        limit: groups at most; fewer where there are too few questions, or too few paragraphs, to keep to the share.
+        sentence_share: share of inverse-cloze groups among all that are made, from 0 to 1.
         language: of the texts (``bm25`` only).
         seed: of all choices.
         progress: told what goes on; by default it is shown on standard error.
@@ -111,6 +111,10 @@ def mine(
     Raises:
         XlrankError: a file is malformed, or there is too little to mine that many negatives from.
     """
+    if not 0 <= sentence_share <= 1:
+        raise XlrankError(f"train pairs: a share of {sentence_share:g} sentences; expected a number from 0 to 1 (--sentences)")
+    if limit < 1:
+        raise XlrankError(f"train pairs: a limit of {limit} groups; expected 1 or more (--limit)")
     with progress("reading paragraphs"):
         documents = list(read_documents(paragraphs))
     wanted = Negatives(negatives, hard, ranks)
@@ -135,20 +139,31 @@ def mine(
 
 
 def _asked(path: Path, documents: Sequence[Document], limit: int, share: float, rng: random.Random) -> list[Question]:
-    wanted = round(limit * (1 - share))
+    """Questions and inverse-cloze groups in the share asked for, as many as there are of both, in a random order."""
     asked = list(labelled(path, {document.id: i for i, document in enumerate(documents)}))
     rng.shuffle(asked)
-    groups = [(query, place, documents[place].text) for query, place in asked[:wanted]]
     split = [(i, SENTENCE_END.split(document.text, maxsplit=1)) for i, document in enumerate(documents)]
     cloze = [
         (parts[0], i, parts[1]) for i, parts in split if len(parts) == 2 and len(parts[0].split()) >= 6 <= len(parts[1].split())
     ]
     rng.shuffle(cloze)
-    groups += cloze[: limit - wanted]
-    if not groups:
-        raise XlrankError(f"{path}: no question with label 1, and no paragraph of several sentences; nothing to train on")
+    if not asked and share < 1:
+        raise XlrankError(f"{path}: no question with label 1; nothing to train on but sentences alone (--sentences 1)")
+    if not cloze and share > 0:
+        raise XlrankError(f"{path}: no paragraph has several sentences; leave groups that ask with one out (--sentences 0)")
+    questions, sentences = _numbers(len(asked), len(cloze), limit, share)
+    groups = [(query, place, documents[place].text) for query, place in asked[:questions]] + cloze[:sentences]
     rng.shuffle(groups)
     return groups
+
+
+def _numbers(questions: int, sentences: int, limit: int, share: float) -> tuple[int, int]:
+    """How many of each there are in the largest set with the share of sentences; whichever is short bounds both."""
+    for total in range(min(limit, questions + sentences), 0, -1):
+        wanted = round(total * (1 - share))
+        if wanted <= questions and total - wanted <= sentences:
+            return wanted, total - wanted
+    return 0, 0
 
 
 def labelled(path: Path, places: dict[str, int]) -> Iterator[tuple[str, int]]:

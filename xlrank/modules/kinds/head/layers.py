@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from xlrank.bases import Base
 
 PREFIX = "head."
-POOLINGS = ("cls", "mean", "match")
+MAX_LENGTH = "max_length"
+"""Key in the config of a module with a relevance head: word pieces that pairs are cut to, where its checkpoint states them."""
+POOLINGS = ("cls", "mean", "match", "cls-linear")
+DIRECT = "cls-linear"
+"""The pooling of a head of one layer."""
 MATCH_SCALE = 20.0
 """Logit that a cosine of 1 starts with."""
 
@@ -28,7 +32,8 @@ class RankingHead(nn.Module):
         hidden: the encoder's hidden size.
         pooling: ``cls`` (first token, as in the paper), ``mean`` (over the tokens that are no padding), or ``match`` (the product
             of the two sides' mean vectors, each of unit length: a bi-encoder's cosine, dimension by dimension, which is where
-            a base trained for retrieval already holds relevance).
+            a base trained for retrieval already holds relevance); or ``cls-linear`` (first token, straight into the linear
+            layer: AdapterHub's heads of one layer, which have no dense layer and no tanh).
         labels: 1, or 2 (irrelevant, relevant).
         with_dense: False where the encoder's pooler is the first layer; it is then put into ``dense`` later.
     """
@@ -38,7 +43,8 @@ class RankingHead(nn.Module):
         if pooling not in POOLINGS:
             raise XlrankError(f"ranking head: unknown pooling {pooling!r}; expected one of {', '.join(POOLINGS)}")
         self.pooling = pooling
-        self.dense: nn.Linear | None = nn.Linear(hidden, hidden) if with_dense else None
+        self.uses_pooler = not with_dense and pooling != DIRECT
+        self.dense: nn.Linear | None = nn.Linear(hidden, hidden) if with_dense and pooling != DIRECT else None
         self.out = nn.Linear(hidden, labels)
         nn.init.zeros_(self.out.bias)
         if self.dense is not None:
@@ -51,14 +57,16 @@ class RankingHead(nn.Module):
 
     def forward(self, states: Tensor, attention_mask: Tensor, sides: Tensor) -> Tensor:
         """Map states [rows, tokens, hidden], mask and sides [rows, tokens] to float32 logits [rows, labels]."""
-        if self.dense is None:
+        if self.dense is None and self.uses_pooler:
             raise RuntimeError("the head's first layer, the encoder's pooler, was not put in place")
         with torch.autocast(device_type=states.device.type, enabled=False):
             pooled = self._pooled(states.float(), attention_mask, sides)
+            if self.dense is None:
+                return self.out(pooled)  # type: ignore[no-any-return]
             return self.out(torch.tanh(self.dense(pooled)))  # type: ignore[no-any-return]
 
     def _pooled(self, states: Tensor, attention_mask: Tensor, sides: Tensor) -> Tensor:
-        if self.pooling == "cls":
+        if self.pooling in ("cls", DIRECT):
             return states[:, 0]
         if self.pooling == "mean":
             return mean_pooling(states, attention_mask)
