@@ -29,6 +29,7 @@ HEADED = {
     "ForMaskedLM": "AutoModelForMaskedLM",
     "ForPreTraining": "AutoModelForMaskedLM",
 }
+DECODER_BIAS = "decoder.bias"
 HEAD_NAMES = {"classifier.dense.": "head.dense.", "classifier.out_proj.": "head.out.", "classifier.": "head.out."}
 ENCODER_SIZES = (
     "vocab_size",
@@ -124,7 +125,7 @@ class Base:
 
     @cached_property
     def head_tensors(self) -> "dict[str, torch.Tensor]":
-        """The head of a checkpoint that is more than an encoder, else empty.
+        """The head of a checkpoint that is more than an encoder, else empty; without what is tied to the encoder's weights.
 
         Names are ``head.out.weight`` … for relevance, ``cls.predictions.bias`` … for masked language modelling.
         """
@@ -136,8 +137,10 @@ class Base:
 
         options = {"config": self.config, "output_loading_info": True, "dtype": "float32"}
         model, report = _load(getattr(transformers, loader), self.name, self.revision, **options)
-        absent = (model.base_model_prefix + ".", *report["missing_keys"])
-        return canonical_head({name: p.detach() for name, p in model.named_parameters() if not name.startswith(absent)})
+        named = dict(model.named_parameters(remove_duplicate=False))
+        encoder = {id(p) for name, p in named.items() if name.startswith(model.base_model_prefix + ".")}
+        own = {name: p for name, p in named.items() if id(p) not in encoder and name not in report["missing_keys"]}
+        return canonical_head({name: p.detach() for name, p in own.items()})
 
     @cached_property
     def own_head(self) -> "Module":
@@ -191,11 +194,16 @@ def compute_fingerprint(encoder: "PreTrainedModel") -> str:
 
 
 def canonical_head(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """Rename a relevance head's tensors: BERT's ``classifier`` and XLM-R's ``classifier.dense`` and ``classifier.out_proj``."""
+    """Rename a relevance head's tensors: BERT's ``classifier`` and XLM-R's ``classifier.dense`` and ``classifier.out_proj``.
+
+    A prediction head's bias, which transformers has twice, is named once: the decoder's is the one that is computed with.
+    """
     renamed = {}
     for name, tensor in tensors.items():
         theirs = next((prefix for prefix in HEAD_NAMES if name.startswith(prefix)), "")
         renamed[HEAD_NAMES.get(theirs, "") + name.removeprefix(theirs)] = tensor
+    for name in [name for name in renamed if name.endswith(DECODER_BIAS)]:
+        renamed[name.removesuffix(DECODER_BIAS) + "bias"] = renamed.pop(name)
     return renamed
 
 
