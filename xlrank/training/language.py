@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xlrank.bases import Base
+from xlrank.bases import Base, UnknownPieces
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
@@ -303,7 +303,10 @@ def _blocks(texts: Sequence[Path], base: Base, *, length: int, **options: Any) -
         raise XlrankError(
             f"training: --length {length}; base {base.name!r} takes blocks of {SHORTEST} to {base.max_length} word pieces"
         )
-    return text_blocks(texts, base.tokenizer, length=length, **options)
+    blocks = text_blocks(texts, base.tokenizer, length=length, **options)
+    unknown = int((blocks.train == base.tokenizer.unk_token_id).sum())
+    UnknownPieces(base, ", ".join(map(str, texts))).add(unknown, blocks.train.size - 2 * len(blocks.train))
+    return blocks
 
 
 def _support(base: Base, blocks: TextBlocks, negatives: int, seed: int) -> Tensor:

@@ -54,6 +54,11 @@ def module_files(format: str, names: Collection[str]) -> tuple[list[str], list[s
     return beside, [name for name in WEIGHTS[format] if name in names][:1]
 
 
+def shard_index(weights: Iterable[str], names: Collection[str]) -> str | None:
+    """The index of weights that were saved in several files, which are not read; None if there is none among the names."""
+    return next((index for index in (f"{file}.index.json" for file in weights) if index in names), None)
+
+
 def check_names(names: Iterable[str], where: str) -> None:
     """Refuse a folder in which names differ in case only: which of the files is read would depend on the file system.
 
