@@ -2,8 +2,8 @@
 
 import gzip
 import logging
-import re
 import lzma
+import re
 from pathlib import Path
 
 import pytest
