@@ -201,6 +201,21 @@ def load_base(folder: Path) -> "Base":
     return Base(str(folder))
 
 
+def headed_checkpoint(folder: Path, source: Path, kind: str, **config: Any) -> Any:  # noqa: ANN401 - a configuration's values
+    """Save transformers' model of a kind on a tiny encoder, its head at random; the model itself."""
+    import torch
+    import transformers
+
+    torch.manual_seed(8)
+    model = getattr(transformers, kind).from_pretrained(source, **config)
+    for name, parameter in model.named_parameters():
+        if not name.startswith(model.base_model_prefix + ".") and "decoder.weight" not in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+    return model.eval()
+
+
 def write_collection(folder: Path) -> Path:
     """Write the small collection, without translations."""
     folder.mkdir(parents=True)

@@ -1,9 +1,11 @@
 """Bases load from folders, are told apart by their weights, and are never changed by what is built on them."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from tests.conftest import HIDDEN, LAYERS, POSITIONS, load_base, snapshot
 from xlrank.bases import Base, PairFrame, compute_fingerprint
 from xlrank.bases.tokenizer import pair_frame
 from xlrank.errors import XlrankError
+
+INDEX = "model.safetensors.index.json"
 
 
 @pytest.fixture
@@ -72,6 +76,88 @@ def test_half_precision_checkpoints_load_in_float32(folder: Path) -> None:
 def test_other_architectures_are_refused(folder: Path) -> None:
     rewrite_config(folder, model_type="distilbert")
     with pytest.raises(XlrankError, match="is a 'distilbert' model; expected one of bert, xlm-roberta"):
+        _ = Base(str(folder)).encoder
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'; only 'absolute' positions"),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, "its weights are quantized"),
+        ({"is_decoder": True}, "is_decoder is true, so it is a decoder; expected an encoder"),
+    ],
+)
+def test_what_is_computed_otherwise_is_refused(folder: Path, setting: dict[str, object], said: str) -> None:
+    rewrite_config(folder, **setting)
+    for attribute in ("encoder", "tokenizer"):
+        with pytest.raises(XlrankError, match=f"^base '.*': {said}[^\n]*$"):
+            getattr(Base(str(folder)), attribute)
+
+
+def test_without_tokenizer_files_a_base_is_refused(tiny_bert_folder: Path, tiny_xlmr_folder: Path, tmp_path: Path) -> None:
+    for source in (tiny_bert_folder, tiny_xlmr_folder):
+        for left_out in ("*token*", "tokenizer.json"):
+            copy = Path(shutil.copytree(source, tmp_path / f"{source.name}-{len(left_out)}"))
+            for path in copy.glob(left_out):
+                path.unlink()
+            said = "has no tokenizer; put tokenizer.json or vocab.txt or sentencepiece.bpe.model into the folder$"
+            with pytest.raises(XlrankError, match=said):
+                _ = Base(str(copy)).tokenizer
+
+
+def rewrite_vocabulary(folder: Path, change: Callable[[dict[str, int]], object]) -> None:
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    change(tokenizer["model"]["vocab"])
+    path.write_text(json.dumps(tokenizer))
+
+
+def test_a_tokenizer_of_special_tokens_only_is_refused(folder: Path) -> None:
+    rewrite_vocabulary(folder, lambda pieces: [pieces.pop(piece) for piece in [*pieces][5:]])
+    with pytest.raises(XlrankError, match="has no vocabulary, so every word would be unknown; put tokenizer.json or vocab.txt"):
+        _ = Base(str(folder)).tokenizer
+
+
+def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(folder: Path, tiny_base: Base) -> None:
+    size = int(tiny_base.config.vocab_size)
+    rewrite_vocabulary(folder, lambda pieces: pieces.update(zzz=size))
+    with pytest.raises(XlrankError, match=f"its tokenizer has {size + 1} tokens, its encoder embeddings of {size}; use the"):
+        _ = Base(str(folder)).tokenizer
+
+
+def shard(folder: Path) -> dict[str, Any]:
+    """Save the weights in several files; their index."""
+    from transformers import BertModel
+
+    model = BertModel.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    index: dict[str, Any] = json.loads((folder / INDEX).read_text())
+    assert len(set(index["weight_map"].values())) > 1
+    return index
+
+
+def test_weights_in_several_files_load(folder: Path, tiny_base: Base) -> None:
+    shard(folder)
+    assert load_base(folder).fingerprint == tiny_base.fingerprint
+
+
+def test_an_index_that_names_files_elsewhere_is_refused(folder: Path) -> None:
+    index = shard(folder)
+    name = next(iter(index["weight_map"].values()))
+    shutil.move(folder / name, folder.parent / name)
+    for elsewhere in (f"../{name}", str(folder.parent / name), 3):
+        weights = {key: elsewhere if file == name else file for key, file in index["weight_map"].items()}
+        (folder / INDEX).write_text(json.dumps(index | {"weight_map": weights}))
+        with pytest.raises(XlrankError, match=f"{INDEX}: names .{re.escape(str(elsewhere)[:40])}.*, which is no file beside it"):
+            _ = Base(str(folder)).encoder
+
+
+@pytest.mark.parametrize("content", ["[1]", "{}", '{"weight_map": []}', '{"weight_map": {}, "metadata": 1}', "{"])
+def test_a_damaged_index_is_one_line(folder: Path, content: str) -> None:
+    shard(folder)
+    (folder / INDEX).write_text(content)
+    with pytest.raises(XlrankError, match=f"{INDEX}: (is no index of weights|not valid JSON)[^\n]*$"):
         _ = Base(str(folder)).encoder
 
 

@@ -7,7 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import HIDDEN, changed_module, load_base, make_adapter, make_batch, make_lora, make_mask, make_ranking
+from tests.conftest import (
+    HIDDEN,
+    changed_module,
+    headed_checkpoint,
+    load_base,
+    make_adapter,
+    make_batch,
+    make_lora,
+    make_mask,
+    make_ranking,
+)
 from xlrank.bases import Base
 from xlrank.composition import Composition, Stack, as_composition, average, scale, split, subtract
 from xlrank.composition.compose import compose
@@ -147,21 +157,6 @@ def test_in_reference_mode_invertible_adapters_stand_anywhere(tiny_base: Base) -
         output(tiny_base, rank + ky)
 
 
-def headed(folder: Path, source: Path, kind: str) -> tuple[Base, Any]:
-    """A checkpoint with a random head of transformers on the tiny encoder, as a base and as transformers' own model."""
-    import transformers
-    from transformers import AutoTokenizer
-
-    torch.manual_seed(8)
-    model = getattr(transformers, kind).from_pretrained(source)
-    for name, parameter in model.named_parameters():
-        if not name.startswith(model.base_model_prefix + ".") and "decoder.weight" not in name:
-            torch.nn.init.normal_(parameter, std=0.3)
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
-    return load_base(folder), model.eval()
-
-
 def inputs(base: Base) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in vars(make_batch(base, PAIRS)).items() if name != "sides"}
 
@@ -169,7 +164,8 @@ def inputs(base: Base) -> dict[str, Tensor]:
 @pytest.mark.parametrize("architecture", ["Bert", "XLMRoberta"])
 def test_a_bases_own_relevance_head(architecture: str, tiny_bert_folder: Path, tiny_xlmr_folder: Path, tmp_path: Path) -> None:
     source = tiny_bert_folder if architecture == "Bert" else tiny_xlmr_folder
-    base, model = headed(tmp_path / "base", source, f"{architecture}ForSequenceClassification")
+    model = headed_checkpoint(tmp_path / "base", source, f"{architecture}ForSequenceClassification")
+    base = load_base(tmp_path / "base")
     with torch.inference_mode():
         expected = model(**inputs(base)).logits
     torch.testing.assert_close(output(base, Stack(())).logits, expected)
@@ -180,13 +176,30 @@ def test_a_bases_own_relevance_head(architecture: str, tiny_bert_folder: Path, t
     assert_head(base, ky + rank, rank)
 
 
-@pytest.mark.parametrize("architecture", ["Bert", "XLMRoberta"])
-def test_predictions_are_transformers(architecture: str, tiny_bert_folder: Path, tiny_xlmr_folder: Path, tmp_path: Path) -> None:
-    source = tiny_bert_folder if architecture == "Bert" else tiny_xlmr_folder
-    base, model = headed(tmp_path / "base", source, f"{architecture}ForMaskedLM")
+UNTIED = {"tie_word_embeddings": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("BertForMaskedLM", {}),
+        ("BertForMaskedLM", UNTIED),
+        ("BertForMaskedLM", {"hidden_act": "relu"}),
+        ("BertForPreTraining", {}),
+        ("XLMRobertaForMaskedLM", {"hidden_act": "relu"}),
+        ("XLMRobertaForMaskedLM", UNTIED),
+    ],
+)
+def test_predictions_are_transformers(
+    kind: str, config: dict[str, Any], tiny_bert_folder: Path, tiny_xlmr_folder: Path, tmp_path: Path
+) -> None:
+    source = tiny_bert_folder if kind.startswith("Bert") else tiny_xlmr_folder
+    model = headed_checkpoint(tmp_path / "base", source, kind, **config)
+    base = load_base(tmp_path / "base")
     batch = make_batch(base, PAIRS)
     with torch.inference_mode():
-        expected = model(**inputs(base)).logits
+        found = model(**inputs(base))
+        expected = found.prediction_logits if kind.endswith("PreTraining") else found.logits
     torch.testing.assert_close(PredictionModel(base, Stack(()))(**batch.tensors()).logits, expected, atol=1e-4, rtol=1e-4)
     ky, en = make_adapter(base, "ky", 1), make_adapter(base, "en", 2)
     for composition in (as_composition(ky), split(query=ky, document=en)):
@@ -198,8 +211,32 @@ def test_predictions_are_transformers(architecture: str, tiny_bert_folder: Path,
         blocks = [prediction.encoder.invertibles.items[0], prediction.encoder.invertibles.items[-1]]
         inverted = [block.inverse(vectors) for block in blocks if block is not None]
         mixed = torch.where(batch.sides.unsqueeze(-1) == 0, inverted[0], inverted[1])
-        words = base.encoder.get_input_embeddings().weight
+        words = model.get_output_embeddings().weight
         torch.testing.assert_close(whole.logits, mixed @ words.T + prediction.head.bias, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["BertForMaskedLM", "XLMRobertaForMaskedLM"])
+def test_a_tied_decoder_follows_edits_of_the_word_vectors(
+    kind: str, tiny_bert_folder: Path, tiny_xlmr_folder: Path, tmp_path: Path
+) -> None:
+    headed_checkpoint(tmp_path / "base", tiny_bert_folder if kind.startswith("Bert") else tiny_xlmr_folder, kind)
+    base, words = load_base(tmp_path / "base"), "embeddings.word_embeddings.weight"
+    assert not any("decoder" in name for name in base.head_tensors)
+    mask = make_mask(base, "ky", 5, [words])
+    own = base.encoder.get_parameter(words).clone().view(-1)
+    own[mask.tensors[f"index.{words}"]] += mask.tensors[f"value.{words}"]
+    torch.testing.assert_close(PredictionModel(base, as_composition(mask)).decoder.reshape(-1), own)
+
+
+def test_a_decoder_that_is_missing_is_not_taken_to_be_tied(tiny_bert_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    headed_checkpoint(tmp_path / "base", tiny_bert_folder, "BertForMaskedLM", **UNTIED)
+    tensors = load_file(tmp_path / "base" / "model.safetensors")
+    del tensors["cls.predictions.decoder.weight"]
+    save_file(tensors, tmp_path / "base" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(XlrankError, match="has no masked-language-model head in its checkpoint"):
+        PredictionModel(load_base(tmp_path / "base"), Stack(()))
 
 
 def test_an_encoder_alone_predicts_nothing(tiny_base: Base) -> None:

@@ -10,6 +10,8 @@ from tests.conftest import make_adapter, make_ranking
 from xlrank.bases import Base
 from xlrank.modules import Module
 from xlrank.modules.formats import adapterhub_writer
+from xlrank.modules.hub import _choose
+from xlrank.modules.locate import HubId
 
 from .formats.tiny import refused
 from .hub_server import Hub, load, serving
@@ -206,3 +208,14 @@ def test_the_origin_survives_saving_and_is_no_part_of_the_content(hub: Hub, modu
     saved = Module.load(tmp_path / "saved")
     assert saved.training == found["training"] == {"hub": {"repository": OURS, "revision": "main", "commit": commit(hub, "main")}}
     assert saved == modules["new"] and saved.digest == found["digest"]
+
+
+def test_weights_in_several_files_are_refused_with_the_reason() -> None:
+    names = (
+        "config.json",
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    )
+    with refused("hub:org/large: its weights are in several files (model.safetensors.index.json)"):
+        _choose(HubId.parse("hub:org/large"), None, dict.fromkeys(names, 10))

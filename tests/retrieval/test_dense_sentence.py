@@ -145,3 +145,14 @@ def test_impossible_settings_are_refused_before_anything_is_loaded() -> None:
         SentenceEncoder("none", max_length=2)
     with pytest.raises(XlrankError, match="int8"):
         SentenceEncoder("none", precision="int8")
+
+
+def test_a_model_without_tokenizer_files_is_refused(model: str, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    for path in copy.glob("*token*"):
+        path.unlink()
+    with pytest.raises(XlrankError, match="sentence-transformers model '.*': (has no vocabulary|cannot be loaded)") as caught:
+        SentenceEncoder(str(copy)).encode(["the river"])
+    assert "\n" not in str(caught.value)

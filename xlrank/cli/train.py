@@ -73,7 +73,7 @@ def language(
     kind: Annotated[Literal["adapter", "mask", "lora"], typer.Option(help="What to train.")] = "adapter",
     with_: WithOption = None,
     base: BaseOption = "xlrank/e5-small",
-    head: Annotated[str | None, typer.Option(help='Prediction head of the base (mlm), made by "train head".')] = None,
+    head: Annotated[str | None, typer.Option(help="Prediction head (mlm), if the base has none: see train head.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps: 1000 of mlm alone, else 240.")] = None,
     batch: Annotated[int, typer.Option(help="Blocks, sentence pairs or articles at once.")] = 32,
     accumulate: AccumulateOption = 1,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xlrank.bases.reach import offline_variable
 from xlrank.errors import XlrankError
-from xlrank.modules.formats.files import COMMIT, MAX_BYTES, MAX_CONFIG_BYTES
-from xlrank.modules.formats.layout import CARD, TENSORS, WEIGHTS, check_names, detect_names, module_files
+from xlrank.modules.formats.files import COMMIT, MAX_BYTES, MAX_CONFIG_BYTES, sharded
+from xlrank.modules.formats.layout import CARD, TENSORS, WEIGHTS, check_names, detect_names, module_files, shard_index
 
 if TYPE_CHECKING:
     from xlrank.modules.locate import HubId
@@ -99,6 +99,8 @@ def _choose(id: HubId, format: str | None, sizes: Mapping[str, int | None]) -> t
     check_names(inside, str(id))
     found = format or detect_names(inside)
     beside, weights = module_files(found, inside) if found else ([], [])
+    if found and not weights and (index := shard_index(WEIGHTS[found], inside)):
+        raise XlrankError(f"{id}: {sharded(index)}")
     if not found or not weights:
         raise XlrankError(f"{id}: {f'has no weights of format {found!r}' if found else 'holds no module'}{_elsewhere(sizes)}")
     for name in (*beside, *weights):

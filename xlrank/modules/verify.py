@@ -78,7 +78,7 @@ def _check_prediction_head(module: Module, base: Base) -> None:
     from xlrank.modules.kinds.head.layers import MlmHead
 
     with torch.device("meta"):
-        head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
+        head = MlmHead.fresh(base)
     expected = {name: list(tensor.shape) for name, tensor in head.state_dict().items()}
     found = {name: list(tensor.shape) for name, tensor in module.tensors.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))

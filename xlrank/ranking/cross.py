@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import torch
 
-from xlrank.bases import Base
+from xlrank.bases import Base, UnknownPieces
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition
 from xlrank.composition.model import Output, pooler_of
@@ -18,7 +18,7 @@ from xlrank.precision import ResolvedPrecision
 from xlrank.progress import Progress
 from xlrank.ranking.interaction import BATCH_TOKENS, Pair, Scores
 from xlrank.ranking.journal import Journal
-from xlrank.ranking.pairs import Batch, PairEncoder, batches_by_length
+from xlrank.ranking.pairs import Batch, EncodedPair, PairEncoder, batches_by_length
 from xlrank.ranking.shared import SharedEncoder
 
 LOG = logging.getLogger("xlrank")
@@ -42,6 +42,7 @@ class CrossEncoder:
         self.base, self.max_length = base, max_length
         self.pairs = PairEncoder(base, max_length)
         self.shared = SharedEncoder(base, precision, reference=reference, also=self.head_source)
+        self._queries, self._documents = UnknownPieces(base, "queries", each=True), UnknownPieces(base, "documents")
         self._head: RankingHead | None = None
         self._source: Module | None = None
         self._of: tuple[Composition, ...] = ()
@@ -66,6 +67,7 @@ class CrossEncoder:
         scores = np.empty(len(pairs), np.float32)
         limits = {composition: self.limit(composition) for composition in dict.fromkeys(compositions)}
         encoded, shortened = self.pairs.encode_to(pairs, [limits[composition] for composition in compositions])
+        self._warn_of_unknown(pairs, encoded)
         finished = number = 0
         for group in self.shared.groups(compositions):
             lengths = [len(encoded[i][0]) + len(encoded[i][1]) for i in group.rows]
@@ -146,6 +148,13 @@ class CrossEncoder:
             f"composition {str(plan.composition)!r}: nothing in it scores relevance; add a ranking module, "
             f"e.g. {plan.composition}+rank"
         )
+
+    def _warn_of_unknown(self, pairs: Sequence[Pair], encoded: Sequence[EncodedPair]) -> None:
+        frame = self.base.frame
+        before = len(frame.first) + 1  # the query's own separator included
+        texts = list(zip(pairs, encoded, strict=True))
+        self._queries.look({query: left for (query, _), (left, _) in texts}, before)
+        self._documents.look({document: right for (_, document), (_, right) in texts}, frame.length - before)
 
     @torch.inference_mode()
     def _outputs(self, batch: Batch) -> Output:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xlrank.bases import Base
+from xlrank.bases import Base, UnknownPieces
 from xlrank.bases.prompts import Side
 from xlrank.composition import Composition
 from xlrank.composition.plan import Plan
@@ -94,6 +94,7 @@ class TextVectors:
     def __init__(self, base: Base, side: Side, precision: ResolvedPrecision = "fp32", max_length: int | None = None) -> None:
         self.base, self.side, self.max_length = base, side, max_length
         self.shared = SharedEncoder(base, precision, also=late_module)
+        self._unknown = UnknownPieces(base, "queries" if side == "query" else "documents", each=side == "query")
         self._heads = lru_cache(maxsize=8)(self._head)
         self._frames = lru_cache(maxsize=8)(lambda prompt, length: TextEncoder(base, prompt, length))
 
@@ -131,6 +132,7 @@ class TextVectors:
             module = late_module(self.shared.planned(compositions[group.rows[0]]))
             frame, head = self._frame(LateSettings.of(module)), self._heads(module)
             encoded = frame.encode([texts[i] for i in group.rows])
+            self._unknown.look({texts[i]: text.content for i, text in zip(group.rows, encoded, strict=True)})
             for batch in batches_by_length([len(text.ids) for text in encoded], BATCH_TOKENS):
                 variants = [group.variants[i] for i in batch] if group.variants else None
                 yield [group.rows[i] for i in batch], self._vectors(frame.batch([encoded[i] for i in batch], variants), head)

@@ -1,9 +1,10 @@
 """Language modules, trained by one objective or several in turn, and the prediction head that masked language modelling shares.
 
 ``mlm`` is the paper's: MAD-X adapters (Pfeiffer et al. 2020), with an invertible adapter whose inverse precedes the prediction
-head; LT-SFT masks (Ansell et al. 2022); LoRA. Settings of the paper, section 3.1: reduction factor 2, 15 % masking. A base
-without a published head (the embedded encoder) gets one trained once, everything else frozen, tied to the word embeddings. The
-other objectives (:mod:`xlrank.training.objectives`) are for late interaction, where query and document are encoded apart.
+head; LT-SFT masks (Ansell et al. 2022); LoRA. Settings of the paper, section 3.1: reduction factor 2, 15 % masking. The head is
+the checkpoint's own. A base without one (the embedded encoder) gets one trained once, everything else frozen, tied to the word
+embeddings. The other objectives (:mod:`xlrank.training.objectives`) are for late interaction, where query and document are
+encoded apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xlrank.bases import Base
+from xlrank.bases import Base, UnknownPieces
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder, content_key, file_hash
 from xlrank.languages import language_code
 from xlrank.modules import BaseReference, Module
 from xlrank.modules.kinds.head.late import LateSettings
-from xlrank.modules.kinds.head.layers import MlmHead
+from xlrank.modules.kinds.head.layers import MLM_NAMES, MlmHead, build_mlm_head
 from xlrank.progress import shown
 from xlrank.training.data.articles import open_articles
 from xlrank.training.data.parallel import open_pairs
@@ -50,6 +51,10 @@ __all__ = [
 ]
 
 HEAD_ID = "head/mlm"
+DECODER = "decoder"
+"""Name of a head's own word vectors, where they are not the encoder's."""
+SHORTEST = 8
+"""Word pieces a block at least, the two special ones included."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,8 @@ def train_language(
         objectives: ``mlm``, ``align``, ``ict`` or several joined by ``+``, whose batches take turns; with ``+hold``, pooled
             vectors of ``mlm``'s and ``ict``'s texts stay near the base's.
         recipe: adapter, mask or LoRA with its settings; by default an adapter as :func:`usual_run` has it.
-        head: of ``mlm``, the base's prediction head, as made by :func:`train_mlm_head` (default: that of the embedded base).
+        head: of ``mlm``, a prediction head as made by :func:`train_mlm_head`; by default the checkpoint's own, and the shipped
+            one of the embedded base.
         length: of ``mlm``, word pieces a block.
         query_length: of ``align`` and ``ict``, word pieces a query.
         document_length: of ``align`` and ``ict``, word pieces a document.
@@ -153,7 +159,7 @@ def train_language(
         work: folder for checkpoints.
 
     Raises:
-        XlrankError: objectives and data do not go together, or the data are malformed or too few.
+        XlrankError: objectives and data do not go together, the data are malformed or too few, or ``mlm`` has no prediction head.
     """
     names, language = objectives_named(objectives), language_code(language)
     given = data if isinstance(data, LanguageData) else LanguageData(tuple(data))
@@ -164,23 +170,24 @@ def train_language(
     late = LateSettings(query_length=query_length, document_length=document_length)
     support = 10**9 if full_softmax else negatives
     making = _Making(language, given, base, trainee, HOLD in names, settings.seed)
+    head = (head or base_mlm_head(base)) if "mlm" in names else None
     with shown("reading training data"):
         made = [
-            making.mlm(head, length, max_tokens, support) if name == "mlm" else making.late(name, late)
+            making.mlm(head, length, max_tokens, support) if name == "mlm" and head else making.late(name, late)
             for name in names
             if name != HOLD
         ]
     together = Together(made)
     hashes = [file_hash(path) for path in given.files()]
     what = [type(recipe).__name__, asdict(recipe), repr(settings), length, max_tokens, full_softmax, negatives]
-    what += [names, late.as_dict(), given.pivot, dict(given.weights)]
+    what += [names, late.as_dict(), given.pivot, dict(given.weights), head and head.digest]
     key = content_key("language", language, hashes, base.fingerprint, *what)
 
     def fit(learner: Learner, phase: Settings, folder: Path) -> dict[str, Any]:
         return fit_in_turn(learner, together, phase, folder, key)
 
     learnt = learn(recipe, trainee, together, base, fit, settings, work or cache_folder() / "training" / key)
-    training = _record(given, licence, names, made, late)
+    training = _record(given, licence, names, made, late) | ({"head": {"name": head.name, "digest": head.digest}} if head else {})
     return learnt.module(base, name=f"language/{language}", role="language", language=language, training=training)
 
 
@@ -198,12 +205,12 @@ class _Making:
             self._encoders = Encoders(self.base, self.trainee.encoder)
         return self._encoders
 
-    def mlm(self, head: Module | None, length: int, max_tokens: int, negatives: int) -> Mlm:
+    def mlm(self, head: Module, length: int, max_tokens: int, negatives: int) -> Mlm:
         """Masked language modelling."""
+        prediction = load_mlm_head(head, self.base).requires_grad_(requires_grad=False)
         options = {"length": length, "max_tokens": max_tokens, "seed": self.seed}
-        blocks = text_blocks(self.data.texts, self.base.tokenizer, language=self.language, **options)
-        prediction = load_mlm_head(head or Module.load(HEAD_ID), self.base).requires_grad_(requires_grad=False)
-        words, support = self.base.encoder.get_input_embeddings().weight, _support(self.base, blocks, negatives, self.seed)
+        blocks = _blocks(self.data.texts, self.base, language=self.language, **options)
+        words, support = _words(prediction, self.base), _support(self.base, blocks, negatives, self.seed)
         model = MaskedLanguageModel(self.trainee.encoder, prediction, self.trainee.invertible, words, support)
         return Mlm(model, Masking(self.base), blocks, self.seed, self.encoders if self.hold else None)
 
@@ -230,13 +237,10 @@ def train_mlm_head(
     """Train the prediction head that all language modules of a base share, on text of several languages."""
     torch.manual_seed(settings.seed)
     with shown("reading training data"):
-        each = [
-            text_blocks([path], base.tokenizer, length=length, max_tokens=max_tokens // len(texts), seed=settings.seed)
-            for path in texts
-        ]
+        each = [_blocks([path], base, length=length, max_tokens=max_tokens // len(texts), seed=settings.seed) for path in texts]
     blocks = TextBlocks.joined(each)
-    head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
-    words, support = base.encoder.get_input_embeddings().weight, _support(base, blocks, 0, settings.seed)
+    head = MlmHead.fresh(base)
+    words, support = _words(head, base), _support(base, blocks, 0, settings.seed)
     _start_from_frequencies(head, blocks)
     model = MaskedLanguageModel(ComposedEncoder(base), head, None, words, support)
     objective = Mlm(model, Masking(base), blocks, settings.seed)
@@ -244,10 +248,7 @@ def train_mlm_head(
     key = content_key("head", [file_hash(path) for path in texts], base.fingerprint, repr(settings), length, max_tokens)
     record = fit_in_turn(together, together, settings, work or cache_folder() / "training" / key, key)
     record |= {"data": _files(texts), "licence": licence, **objective.facts()}
-    reference = BaseReference(base.name, base.fingerprint)
-    return Module.create(
-        head.state_dict(), name=HEAD_ID, kind="head", role="head", language=None, base=reference, config={}, training=record
-    )
+    return _head_module(head.state_dict(), base, name=HEAD_ID, training=record)
 
 
 def _start_from_frequencies(head: MlmHead, blocks: TextBlocks) -> None:
@@ -256,14 +257,59 @@ def _start_from_frequencies(head: MlmHead, blocks: TextBlocks) -> None:
     head.bias.data.copy_((counts + 0.5).log() - (counts + 0.5).sum().log())
 
 
+def base_mlm_head(base: Base) -> Module:
+    """The prediction head that the base's checkpoint holds, or the shipped one if it was made for this base.
+
+    Raises:
+        XlrankError: there is neither.
+    """
+    if any(name in base.head_tensors for name in MLM_NAMES["bias"]):
+        head = build_mlm_head([base.head_tensors], base)
+        tensors = dict(head.state_dict()) | ({} if head.decoder is None else {DECODER: head.decoder})
+        return _head_module(tensors, base, name=f"{base.name}#mlm")
+    shipped = Module.load(HEAD_ID)
+    if shipped.base.fingerprint == base.fingerprint:
+        return shipped
+    raise XlrankError(
+        f"base {base.name!r}: has no prediction head, which the objective mlm needs; train one with "
+        f"`xlrank train head --base {base.name} --text FILE --out my/head`, then add `--head my/head`"
+    )
+
+
 def load_mlm_head(module: Module, base: Base) -> MlmHead:
     """The prediction head that a module of role ``head`` holds."""
     module.check_base(base)
-    head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
-    if {name: t.shape for name, t in module.tensors.items()} != {name: t.shape for name, t in head.state_dict().items()}:
+    head, tensors = MlmHead.fresh(base), dict(module.tensors)
+    decoder = tensors.pop(DECODER, None)
+    if {name: t.shape for name, t in tensors.items()} != {name: t.shape for name, t in head.state_dict().items()}:
         raise XlrankError(f"module {module.name!r} is no prediction head for base {base.name!r}")
-    head.load_state_dict(dict(module.tensors))
+    head.load_state_dict(tensors)
+    head.decoder = decoder
     return head
+
+
+def _head_module(tensors: Mapping[str, Tensor], base: Base, *, name: str, training: Mapping[str, Any] | None = None) -> Module:
+    reference = BaseReference(base.name, base.fingerprint)
+    fields: dict[str, Any] = {"kind": "head", "role": "head", "language": None, "config": {}, "training": training or {}}
+    return Module.create(tensors, name=name, base=reference, **fields)
+
+
+def _words(head: MlmHead, base: Base) -> Tensor:
+    """The vectors of the word pieces [pieces, hidden] that predictions are compared with."""
+    own: Tensor = base.encoder.get_input_embeddings().weight
+    return own if head.decoder is None else head.decoder
+
+
+def _blocks(texts: Sequence[Path], base: Base, *, length: int, **options: Any) -> TextBlocks:  # noqa: ANN401 - text_blocks's
+    """Blocks of a length that the base can take."""
+    if not SHORTEST <= length <= base.max_length:
+        raise XlrankError(
+            f"training: --length {length}; base {base.name!r} takes blocks of {SHORTEST} to {base.max_length} word pieces"
+        )
+    blocks = text_blocks(texts, base.tokenizer, length=length, **options)
+    unknown = int((blocks.train == base.tokenizer.unk_token_id).sum())
+    UnknownPieces(base, ", ".join(map(str, texts))).add(unknown, blocks.train.size - 2 * len(blocks.train))
+    return blocks
 
 
 def _support(base: Base, blocks: TextBlocks, negatives: int, seed: int) -> Tensor:

@@ -118,7 +118,7 @@ def test_half_precision_becomes_float32(tmp_path: Path, base: Base) -> None:
         ({"num_attention_heads": 4}, "num_attention_heads is 4, but 2"),
         ({"hidden_act": "relu"}, "hidden_act is relu, but gelu"),
         ({"layer_norm_eps": 1e-5}, "layer_norm_eps is 1e-05, but 1e-12"),
-        ({"position_embedding_type": "relative_key"}, "position_embedding_type is not 'absolute'"),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"id2label": {"0": "a", "1": "b", "2": "c"}}, "has 3 labels"),
         ({"id2label": None, "num_labels": "many"}, "has many labels"),
         ({"id2label": {"0": "a", "1": "b"}}, "has no classifier for the 2 labels"),
@@ -166,6 +166,23 @@ def test_refuses_weights_that_do_not_fit(tmp_path: Path, base: Base, change: Cha
     folder, weights = bert(tmp_path)
     with refused(WEIGHTS, problem):
         read(saved(folder, change(weights)), base)
+
+
+def test_weights_in_several_files_are_refused_with_the_reason(tmp_path: Path, base: Base) -> None:
+    torch.manual_seed(3)
+    BertForSequenceClassification(BertConfig(**SIZES, num_labels=1)).save_pretrained(tmp_path, max_shard_size="2KB")
+    reason = "its weights are in several files (model.safetensors.index.json), which modules are not read from; load"
+    with refused(str(tmp_path), reason):
+        read(tmp_path, base)
+    BertForSequenceClassification.from_pretrained(tmp_path).save_pretrained(tmp_path / "one", max_shard_size="100GB")
+    assert read(tmp_path / "one", base).kind == "full"
+
+
+@pytest.mark.parametrize("setting", [{"is_decoder": True}, {"quantization_config": {"quant_method": "gptq"}}])
+def test_what_is_computed_otherwise_is_refused(tmp_path: Path, base: Base, setting: dict[str, object]) -> None:
+    folder, _ = bert(tmp_path)
+    with refused(CONFIG, next(iter(setting))):
+        read(configured(folder, **setting), base)
 
 
 def test_refuses_missing_files(tmp_path: Path, base: Base) -> None:

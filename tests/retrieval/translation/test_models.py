@@ -143,3 +143,14 @@ def test_other_weights_or_beams_are_other_translations(marian: Path, m2m: Path) 
     assert len({str(translator.identity) for translator in translators}) == 3
     with pytest.raises(XlrankError, match="beams is 0"):
         ModelTranslator(str(marian), beams=0)
+
+
+@pytest.mark.parametrize("kind", ["NllbTokenizer", "MBart50Tokenizer"])
+def test_a_model_without_tokenizer_files_is_refused(m2m: Path, kind: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (copy / name).write_bytes((m2m / name).read_bytes())
+    (copy / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
+    with pytest.raises(XlrankError, match=f"^translation model '{copy}': has no vocabulary, so every word would be unknown"):
+        ModelTranslator(str(copy)).translate(TOPICS, "ky", "en")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from xlrank.bases.checks import check_settings
 from xlrank.errors import XlrankError
 from xlrank.files import file_hash
 from xlrank.lengths import stated_length
@@ -107,8 +108,7 @@ def _check_config(config: Mapping[str, Any], path: Path, base: "Base") -> int:
             raise XlrankError(
                 f"{path}: {key} is {str(found)[:40]}, but {wanted} in base {base.name!r}; use the base it was made from"
             )
-    if config.get("position_embedding_type", "absolute") != "absolute":
-        raise XlrankError(f"{path}: position_embedding_type is not 'absolute', which no base here computes")
+    check_settings(config, str(path))
     named = config.get("id2label")
     labels = len(named) if isinstance(named, dict) else config.get("num_labels", 2)
     if labels not in LABELS:

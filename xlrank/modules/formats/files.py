@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlrank.errors import XlrankError
 from xlrank.files import file_hash
+from xlrank.modules.formats.layout import shard_index
 from xlrank.modules.formats.pickles import TENSOR_NAMES, PickleError, check_checkpoint
 
 if TYPE_CHECKING:
@@ -66,7 +67,17 @@ def first_file(folder: Path, names: Sequence[str]) -> Path:
     for name in names:
         if (folder / name).is_symlink() or (folder / name).exists():
             return folder / name
+    if index := shard_index(names, {path.name for path in folder.iterdir()} if folder.is_dir() else ()):
+        raise XlrankError(f"{folder}: {sharded(index)}")
     raise XlrankError(f"{folder}: holds neither {' nor '.join(names)}; give the folder that the weights were saved in")
+
+
+def sharded(index: str) -> str:
+    """Why weights in several files are refused, and what helps."""
+    return (
+        f"its weights are in several files ({index}), which modules are not read from; load the model with transformers, "
+        'and save it with max_shard_size="100GB"'
+    )
 
 
 def read_config(path: Path) -> dict[str, Any]:

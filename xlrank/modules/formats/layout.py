@@ -58,6 +58,11 @@ def module_files(format: str, names: Collection[str]) -> tuple[list[str], list[s
     return beside, [name for name in WEIGHTS[format] if name in names][:1]
 
 
+def shard_index(weights: Iterable[str], names: Collection[str]) -> str | None:
+    """The index of weights that were saved in several files, which are not read; None if there is none among the names."""
+    return next((index for index in (f"{file}.index.json" for file in weights) if index in names), None)
+
+
 def is_fusion(names: Iterable[str]) -> bool:
     """Whether a folder with files of these names holds an AdapterFusion, alone or beside an adapter."""
     return not set(FUSION).isdisjoint(names)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrank.bases import Base, LastStates
+from xlrank.bases import Base, LastStates, UnknownPieces
 from xlrank.bases.prompts import DOCUMENT_PROMPT, QUERY_PROMPT, Side
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, ResolvedPrecision, resolve_precision
@@ -105,6 +105,7 @@ class MeanPooledEncoder:
         encoded: list[list[int]] = self.base.tokenizer(
             [clean(prefix + text) for text in texts], truncation=True, max_length=self._length, verbose=False
         )["input_ids"]
+        self._look(texts, encoded, prefix, side)
         order = sorted(range(len(texts)), key=lambda i: -len(encoded[i]))
         start = 0
         while start < len(order):
@@ -114,6 +115,18 @@ class MeanPooledEncoder:
             if progress:
                 progress(start, len(order))
         return vectors
+
+    def _look(self, texts: Sequence[str], encoded: Sequence[list[int]], prefix: str, side: Side | None) -> None:
+        """Warn of texts that the tokenizer does not know."""
+        beside = len(self.base.tokenizer(prefix)["input_ids"])
+        self._unknown["query" if side == "query" else "document"].look(dict(zip(texts, encoded, strict=True)), beside)
+
+    @cached_property
+    def _unknown(self) -> dict[Side, UnknownPieces]:
+        return {
+            "query": UnknownPieces(self.base, "queries", each=True),
+            "document": UnknownPieces(self.base, "documents"),
+        }
 
     @property
     def _length(self) -> int:

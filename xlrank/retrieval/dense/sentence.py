@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from xlrank.bases.base import quiet_transformers
+from xlrank.bases.checks import check_vocabulary
 from xlrank.bases.prompts import Side
 from xlrank.bases.reach import is_absent, why_cached
 from xlrank.errors import XlrankError
@@ -135,6 +136,9 @@ class SentenceEncoder:
                 f"sentence-transformers model {self.model!r} cannot be loaded: {reason} (give a name on the Hub, or a folder "
                 "that holds such a model)"
             ) from None
+        tokenizer = getattr(model, "tokenizer", None)
+        if hasattr(tokenizer, "all_special_ids"):
+            check_vocabulary(tokenizer, f"sentence-transformers model {self.model!r}", "the files of its tokenizer")
         self._cut(model)
         return model
 

@@ -9,6 +9,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from xlrank.bases.base import quiet_transformers
+from xlrank.bases.checks import check_vocabulary
 from xlrank.bases.reach import is_absent, why_cached
 from xlrank.collections.records import Topic
 from xlrank.errors import XlrankError
@@ -149,7 +150,9 @@ class ModelTranslator:
 
     @cached_property
     def _tokenizer(self) -> Any:  # noqa: ANN401 - transformers' own types
-        return self._loaded("AutoTokenizer")
+        tokenizer = self._loaded("AutoTokenizer")
+        check_vocabulary(tokenizer, f"translation model {self.model!r}", "the files of its tokenizer")
+        return tokenizer
 
     @cached_property
     def _network(self) -> Any:  # noqa: ANN401

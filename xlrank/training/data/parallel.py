@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xlrank.bases import Base
+from xlrank.bases import Base, UnknownPieces
 from xlrank.collections.parallel import SentencePair, read_pairs
 from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
@@ -117,6 +117,7 @@ class _Checker:
             else:
                 kept.append(pair)
         pieces = word_pieces(base, [side for pair in kept for side in (pair.text, pair.translation)])
+        UnknownPieces(base, str(path)).look(pieces)
         empty = [pair.line for pair in kept if not (pieces[pair.text] and pieces[pair.translation])]
         if empty:
             faults[NO_CONTENT] = sorted(faults.get(NO_CONTENT, []) + empty)

@@ -16,6 +16,7 @@ from torch.utils.data import TensorDataset
 
 from xlrank.bases import Base
 from xlrank.composition.encoder import ComposedEncoder
+from xlrank.errors import XlrankError
 from xlrank.modules.kinds.adapter.layers import Invertible
 from xlrank.modules.kinds.head.layers import MlmHead
 from xlrank.training.batches import Shuffled
@@ -66,6 +67,8 @@ class Masking:
 
     def __init__(self, base: Base, share: float = 0.15) -> None:
         tokenizer: Any = base.tokenizer
+        if tokenizer.mask_token_id is None:
+            raise XlrankError(f"base {base.name!r}: its tokenizer has no mask token, which the objective mlm needs")
         self.share, self.mask, self.vocabulary = share, int(tokenizer.mask_token_id), len(tokenizer)
         self.special = torch.tensor(tokenizer.all_special_ids)
 

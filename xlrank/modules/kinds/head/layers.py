@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from transformers.activations import ACT2FN
 
 from xlrank.errors import XlrankError
 from xlrank.modules.module import Module
@@ -85,20 +86,33 @@ class MlmHead(nn.Module):
     """BERT's prediction head: transform, then dot products plus a bias.
 
     ``decoder`` is None where the word embeddings are the decoder (they are tied).
+
+    Args:
+        hidden: the encoder's hidden size.
+        vocabulary: number of word pieces.
+        epsilon: of the layer norm.
+        activation: name of the function after the first layer, as in a transformers configuration.
     """
 
-    def __init__(self, hidden: int, vocabulary: int, epsilon: float) -> None:
+    def __init__(self, hidden: int, vocabulary: int, epsilon: float, activation: str = "gelu") -> None:
         super().__init__()
         self.dense = nn.Linear(hidden, hidden)
         self.norm = nn.LayerNorm(hidden, eps=epsilon)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
         self.decoder: Tensor | None = None
+        self.activation = ACT2FN[activation]
         nn.init.eye_(self.dense.weight)
         nn.init.zeros_(self.dense.bias)
 
+    @classmethod
+    def fresh(cls, base: "Base") -> "MlmHead":
+        """A head of the base's sizes, to be trained or filled. XLM-R's has GELU, whatever the encoder has."""
+        activation = str(base.config.hidden_act) if base.config.model_type == "bert" else "gelu"
+        return cls(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps), activation)
+
     def transform(self, states: Tensor) -> Tensor:
         """Map states [..., hidden] to the vectors [..., hidden] that are compared with the word embeddings."""
-        return self.norm(nn.functional.gelu(self.dense(states)))  # type: ignore[no-any-return]
+        return self.norm(self.activation(self.dense(states)))  # type: ignore[no-any-return]
 
 
 def mean_pooling(states: Tensor, attention_mask: Tensor) -> Tensor:
@@ -140,16 +154,19 @@ MLM_NAMES = {
 def build_mlm_head(sources: Sequence[Mapping[str, Tensor]], base: "Base") -> MlmHead:
     """A prediction head from BERT's or XLM-R's tensors (``absolute.`` before them allowed); later sources replace earlier ones.
 
+    Its decoder is the base's own where a source has one, else the word embeddings.
+
     Raises:
         XlrankError: a tensor is missing or has another shape.
     """
-    head = MlmHead(int(base.config.hidden_size), int(base.config.vocab_size), float(base.config.layer_norm_eps))
+    head = MlmHead.fresh(base)
     found: dict[str, Tensor] = {}
     for source in sources:
         for ours, theirs in MLM_NAMES.items():
             found |= {ours: source[key].float() for name in theirs for key in (name, f"absolute.{name}") if key in source}
     head.decoder = found.pop("decoder", None)
-    if {name: t.shape for name, t in found.items()} != {name: t.shape for name, t in head.state_dict().items()}:
+    untied = head.decoder is None and not getattr(base.config, "tie_word_embeddings", True)
+    if untied or {name: t.shape for name, t in found.items()} != {name: t.shape for name, t in head.state_dict().items()}:
         raise XlrankError(f"base {base.name!r} has no masked-language-model head in its checkpoint")
     head.load_state_dict(found, assign=True)
     return head.eval().requires_grad_(requires_grad=False)
