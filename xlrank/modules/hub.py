@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from xlrank.bases.reach import offline_variable
 from xlrank.errors import XlrankError
 from xlrank.modules.formats.files import COMMIT, MAX_BYTES, MAX_CONFIG_BYTES, sharded
 from xlrank.modules.formats.layout import CARD, TENSORS, WEIGHTS, check_names, detect_names, module_files, shard_index
+from xlrank.reach import offline_variable
 
 if TYPE_CHECKING:
     from xlrank.modules.locate import HubId
@@ -35,7 +35,7 @@ class _Unreachable(XlrankError):
 def fetch(id: HubId, format: str | None = None) -> Snapshot:
     """The module's files at its revision, out of the cache if they are there.
 
-    Without a connection, or with one of the variables that keep the libraries from the network (:mod:`xlrank.bases.reach`), the
+    Without a connection, or with one of the variables that keep the libraries from the network (:mod:`xlrank.reach`), the
     cache's last known commit of the revision is what counts. A whole module of ours named by a commit needs no connection at all
     once it is in the cache.
 

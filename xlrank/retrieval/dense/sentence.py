@@ -13,10 +13,10 @@ import numpy as np
 from xlrank.bases.base import quiet_transformers
 from xlrank.bases.checks import check_vocabulary
 from xlrank.bases.prompts import Side
-from xlrank.bases.reach import is_absent, why_cached
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, torch_dtype
 from xlrank.progress import Progress
+from xlrank.reach import is_absent, why_cached
 from xlrank.retrieval.dense.encoders import Similarity, Vectors, check_length, resolved
 from xlrank.text import clean
 

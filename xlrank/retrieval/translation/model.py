@@ -10,13 +10,13 @@ from typing import Any
 
 from xlrank.bases.base import quiet_transformers
 from xlrank.bases.checks import check_vocabulary
-from xlrank.bases.reach import is_absent, why_cached
 from xlrank.collections.records import Topic
 from xlrank.errors import XlrankError
 from xlrank.files import content_key, file_record
 from xlrank.languages import language_code
 from xlrank.precision import Precision, resolve_precision, torch_dtype
 from xlrank.progress import Progress, shown
+from xlrank.reach import is_absent, why_cached
 from xlrank.retrieval.translation.codes import Codes, language_codes
 from xlrank.retrieval.translation.store import TranslationStore
 from xlrank.text import clean

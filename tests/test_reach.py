@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from xlrank.bases import Base, reach
+from xlrank import reach
+from xlrank.bases import Base
 from xlrank.errors import XlrankError
 from xlrank.retrieval.dense.sentence import SentenceEncoder
 from xlrank.retrieval.translation.model import ModelTranslator
