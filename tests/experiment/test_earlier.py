@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,21 @@ def test_rows_of_other_languages_stay(plan: Options, out: Path) -> None:
     assert "tr → en" in (out / "leaderboard.md").read_text() and "ky → en" in (out / "leaderboard.md").read_text()
     again = run(small, out, languages=["ky", "tr"])
     assert sorted(places(again)) == sorted(places(after)) and again["notes"] == [], "the same rows are not replaced"
+
+
+def test_rows_that_another_process_adds_in_the_meantime_stay(plan: Options, out: Path) -> None:
+    small = plan | {"systems": ("dense",)}
+    others: list[dict[str, Any]] = []
+
+    def meanwhile(_description: str) -> Callable[[int, int], None]:
+        if not others:
+            others.append({})
+            others.append(run(small, out, languages=["tr"]))
+        return lambda _done, _total: None
+
+    results = run(small, out, meanwhile, languages=["ky"])
+    assert len(others[1]["rows"]) == 1 and sorted(places(results)) == [("ky", "dense"), ("tr", "dense")]
+    assert verify(out) == []
 
 
 def test_replaced_and_removed_rows_are_said(plan: Options, out: Path) -> None:

@@ -20,7 +20,7 @@ from xlrank.experiment.model import Experiment, System
 from xlrank.experiment.pairs import LanguagePair
 from xlrank.experiment.results import FORMAT, Row, environment, row, write_evidence
 from xlrank.experiment.stages import Stages
-from xlrank.files import make_folder, write_json
+from xlrank.files import build_lock, make_folder, write_json
 from xlrank.precision import resolve_precision
 from xlrank.progress import StageProgress
 from xlrank.runs import NOTES, Run
@@ -50,8 +50,7 @@ def run_experiment(
         XlrankError: anything is wrong with the experiment or the data; everything that can be is checked before work starts.
     """
     checked = checked or check(experiment)
-    earlier = Earlier.read(out / RESULTS)
-    known = earlier.known
+    known = Earlier.read(out / RESULTS).known
     make_folder(out)
     budget, settings = experiment.budget, (experiment.depth, experiment.precision)
     stages = Stages(checked.base, out, *settings, progress, experiment.reference, budget.latency_topics, experiment.max_length)
@@ -70,15 +69,17 @@ def run_experiment(
         raise XlrankError(f"experiment {experiment.name!r}: there is no system on any pair; nothing can be evaluated")
     results = _results(experiment, rows, command)
     evaluated = [(str(pair), system.name) for pair in checked.pairs for system in checked.systems(pair)]
-    staying, replaced = earlier.staying(results, evaluated)
-    results["rows"] = [*staying, *rows]
-    with progress("comparing the systems"):
-        write_evidence(out, checked.pairs, runs, staying)
-        write_matches(checked, stages, runs)
-        _compare(experiment, results["rows"], runs, checked.pairs)
     said = [f"{name}: {note}" for (_, name), run in runs.items() for note in run.metadata.get(NOTES, [])]
-    results["notes"] = list(dict.fromkeys([*notes, *said, *_stand_ins(checked), *replaced]))
-    write_json(out / RESULTS, results)
+    with progress("comparing the systems"):
+        write_matches(checked, stages, runs)
+        # Read once more: another process may have added rows of its languages in the meantime.
+        with build_lock(out / RESULTS):
+            staying, replaced = Earlier.read(out / RESULTS).staying(results, evaluated)
+            write_evidence(out, checked.pairs, runs, staying)
+            results["rows"] = [*staying, *rows]
+            _compare(experiment, results["rows"], runs, checked.pairs)
+            results["notes"] = list(dict.fromkeys([*notes, *said, *_stand_ins(checked), *replaced]))
+            write_json(out / RESULTS, results)
     return results
 
 

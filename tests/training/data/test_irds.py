@@ -91,6 +91,13 @@ def test_negatives_of_a_run(registered: Names, tmp_path: Path) -> None:
     assert [source["name"] for source in data.sources] == ["irds:xlrank-test/qrels", "run.trec"]
 
 
+def test_a_run_of_another_dataset_is_refused(registered: Names, tmp_path: Path) -> None:
+    run = tmp_path / "run.trec"
+    run.write_text("C041 Q0 d1 1 1.0 x\n")
+    with pytest.raises(XlrankError, match=r"run\.trec: has no results for any query that irds:.* judges; its topics are C041"):
+        opened(registered.qrels, negatives=2, run=run)
+
+
 def test_random_negatives_depend_on_the_seed_only(registered: Names) -> None:
     one, same, other = (examples(opened(registered.qrels, seed=seed)) for seed in (1, 1, 2))
     assert one == same

@@ -12,7 +12,7 @@ from xlrank.collections.irds_loading import PREFIX as PREFIX
 from xlrank.collections.irds_loading import load_dataset, told, told_items
 from xlrank.errors import XlrankError
 from xlrank.files import file_record
-from xlrank.runs import Run
+from xlrank.runs import Run, sample
 from xlrank.text import clean
 from xlrank.training.data.msmarco import emitted
 from xlrank.training.data.records import Entry, Example, Reference, Source, checked_text, query_key
@@ -48,7 +48,7 @@ class IrDataset(Source):
         self.streams = self.shuffled = bool(self.dataset.has_docpairs())
         if not self.streams and not self.dataset.has_qrels():
             raise XlrankError(f"{self.name}: has neither pairs of documents nor judgements to learn from")
-        self.run = Run.read(run).scores() if run else {}
+        self.run_path, self.run = run, Run.read(run).scores() if run else {}
         self._record: list[dict[str, Any]] = [{"name": self.name}, *([file_record(run)] if run else [])]
         self._stores: dict[int, Any] = {}
 
@@ -92,6 +92,11 @@ class IrDataset(Source):
         return emitted(triples, grouped=self.grouped)
 
     def _groups(self, skip: frozenset[str]) -> Iterator[Reference]:
+        if self.run and not self.run.keys() & self._judged.keys():
+            raise XlrankError(
+                f"{self.run_path}: has no results for any query that {self.name} judges; its topics are {sample(self.run)}; "
+                "name a run on the same dataset"
+            )
         numbers = count(1)
         for query, judged in self._judged.items():
             if query in skip or query not in self._queries:  # some collections judge topics of other splits
