@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import composed_states, make_adapter, make_batch, make_head, make_lora, make_mask, snapshot
+from tests.conftest import RecordedStages, composed_states, make_adapter, make_batch, make_head, make_lora, make_mask, snapshot
 from xlrank.bases import Base
 from xlrank.composition import as_composition
 from xlrank.errors import XlrankError
@@ -53,6 +53,19 @@ def test_a_mask_has_exactly_as_many_entries_as_wanted(tiny_base: Base, text: Pat
     assert len(module.training["phases"]) == 1
     assert module.training["entries"] == 500
     composed_states(tiny_base, as_composition(module), PAIRS)
+
+
+def test_every_phase_of_a_mask_is_a_stage_that_is_shown(
+    tiny_base: Base, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = RecordedStages()
+    monkeypatch.setattr(lottery, "shown", stages)
+    learned(tiny_base, text, MASK, tmp_path)
+    assert list(stages.reports) == [
+        "mask, round 1 of 1: all parameters learn",
+        "mask: choosing the entries that moved most",
+        "mask: the chosen entries learn",
+    ]
 
 
 def test_a_mask_as_large_as_an_adapter(tiny_base: Base, text: Path, tmp_path: Path) -> None:

@@ -35,8 +35,9 @@ def check(collection: Annotated[str, typer.Argument(help="mini, clef/2003, hc4/f
     from xlrank.collections.check import check as examine
     from xlrank.errors import XlrankError
 
+    opened = Collection(collection)
     with progress_bars() as bars, bars("checking the collection"):
-        facts, problems = examine(Collection(collection))
+        facts, problems = examine(opened)
     for line in facts:
         typer.echo(line)
     for line in problems:
