@@ -2,7 +2,8 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,12 @@ def test_rows_that_another_process_adds_in_the_meantime_stay(plan: Options, out:
     small = plan | {"systems": ("dense",)}
     others: list[dict[str, Any]] = []
 
-    def meanwhile(_description: str) -> Callable[[int, int], None]:
+    @contextmanager
+    def meanwhile(_description: str) -> Iterator[Callable[[int, int], None]]:
         if not others:
             others.append({})
             others.append(run(small, out, languages=["tr"]))
-        return lambda _done, _total: None
+        yield lambda _done, _total: None
 
     results = run(small, out, meanwhile, languages=["ky"])
     assert len(others[1]["rows"]) == 1 and sorted(places(results)) == [("ky", "dense"), ("tr", "dense")]
