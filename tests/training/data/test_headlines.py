@@ -26,8 +26,8 @@ def test_titles_ask_and_later_passages_answer(tmp_path: Path) -> None:
     assert made.skipped == {}
     first = SENTENCE.format(0)
     assert {pair["query"] for pair in made.pairs} <= {*titles, *(f"{title} {first}" for title in titles)}
-    assert 10 < sum(pair["query"].endswith(first) for pair in made.pairs) < 30
-    assert all(45 <= len(pair["positive"].split()) <= 110 and first not in pair["positive"] for pair in made.pairs)
+    assert 20 < sum(pair["query"].endswith(first) for pair in made.pairs) < 36
+    assert all(35 <= len(pair["positive"].split()) <= 75 and first not in pair["positive"] for pair in made.pairs)
     assert len({pair["positive"] for pair in made.pairs}) > 20
     assert headline_pairs([path], seed=1) == made
     assert headline_pairs([path], seed=2) != made
@@ -40,5 +40,5 @@ def test_articles_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     made = headline_pairs([long, short], seed=1)
     assert len(made.pairs) == 1
     assert sorted(made.skipped.values()) == [1, 1, 1]
-    with pytest.raises(XlrankError, match=r"short\.jsonl\.xz: no article with a title and a passage of 45 to 110 words"):
+    with pytest.raises(XlrankError, match=r"short\.jsonl\.xz: no article with a title and a passage of 35 to 75 words"):
         headline_pairs([short], seed=1)

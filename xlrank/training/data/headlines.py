@@ -12,8 +12,11 @@ from xlrank.text import clean, sentences, word_count
 from xlrank.training.data.articles import read_articles
 from xlrank.training.data.records import query_key
 
-PASSAGE_WORDS = 45, 110
+PASSAGE_WORDS = 35, 75
 """Words of a passage, at least and at most."""
+
+LEAD_SHARE = 0.7
+"""Share of the queries that are the title and the first sentence; the others are the title alone."""
 
 UNTITLED, SHORT, REPEATED = "without a title", "without a later passage of whole sentences", "with a title that came before"
 
@@ -34,8 +37,8 @@ class Headlines:
 def headline_pairs(paths: Sequence[Path], *, seed: int, limit: int | None = None) -> Headlines:
     """A pair of every article that is long enough.
 
-    The query is the title, or for half of the articles the title and the first sentence; the document is a run of later
-    sentences of 45 to 110 words. Both are drawn by the seed and the title, so they do not depend on the other articles.
+    The query is the title, for most articles with the first sentence (:data:`LEAD_SHARE`); the document is a run of later
+    sentences (:data:`PASSAGE_WORDS`). Both are drawn by the seed and the title, so they do not depend on the other articles.
 
     Args:
         paths: JSON lines ``{"title", "text"}`` (``.gz`` and ``.xz`` too).
@@ -73,7 +76,7 @@ def _pair(title: str, text: str, rng: random.Random) -> dict[str, str] | None:
     if not spans:
         return None
     start, stop = rng.choice(spans)
-    query = title if rng.random() < 0.5 else f"{title} {parts[0]}"
+    query = f"{title} {parts[0]}" if rng.random() < LEAD_SHARE else title
     return {"query": query, "positive": " ".join(parts[start:stop])}
 
 
