@@ -35,6 +35,22 @@ def test_dense(search: Search, tiny_base: Base) -> None:
         assert first_stage(expression).index(search) == [index]
 
 
+@pytest.mark.parametrize("expression", ["dense", "bm25s(as-is)", "late(late())", "rrf(dense, bm25s(as-is))"])
+def test_texts_without_content_are_noted(expression: str, small_collection: Path, tiny_base: Base) -> None:
+    with (small_collection / "documents.en.jsonl").open("a") as stream:
+        stream.write('{"doc_id": "d7", "text": "\\u200c"}\n{"doc_id": "d8", "text": "", "title": "river"}\n')
+    (small_collection / "topics.tr.tsv").write_text("1\triver\tthe river\n2\tbridge\n")
+    collection = Collection(f"folder:{small_collection}")
+    found = first_stage(expression).run(Search(collection, "tr", "en", tiny_base, "description"))
+    assert list(found.rankings) == ["1"]
+    named = {document for document, _ in found.rankings["1"]}
+    assert "d8" in named and "d7" not in named
+    assert found.metadata["notes"] == [
+        "topic '2' has no text in description and finds nothing",
+        "document 'd7' has no text and is never found",
+    ]
+
+
 def test_fusion_is_of_the_parts_runs(search: Search) -> None:
     parts = [first_stage(text).run(search) for text in ("dense", "dense(max_length=12)")]
     for expression, settings in (

@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from xlrank.ranking import Progress
     from xlrank.retrieval.first_stage import StageProgress
+    from xlrank.runs import Run
 
 CollectionOption = Annotated[str, typer.Option("--collection", help="mini, clef/2003, hc4/fa/test, irds:ID or folder:PATH.")]
 LanguageOption = Annotated[str, typer.Option("--lang", help="Query language, e.g. ky.")]
@@ -77,6 +78,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     # A pipe or a file has no width of its own: let lines run as long as they are.
     console = Console(width=None if Console().is_terminal else 200)
     console.print(table)
+
+
+def print_notes(run: "Run") -> None:
+    """Print what was odd about a run, a line each."""
+    from xlrank.runs import NOTES
+
+    for note in run.metadata.get(NOTES, []):
+        typer.echo(f"note: {note}")
 
 
 def module_names(options: list[str] | None) -> dict[str, str]:

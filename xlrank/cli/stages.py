@@ -16,6 +16,7 @@ from xlrank.cli.console import (
     ReferenceOption,
     StandInOption,
     module_names,
+    print_notes,
     print_table,
     progress_bars,
 )
@@ -72,6 +73,7 @@ def search(
         languages = language_code(lang), language_code(documents)
         run = stage.run(Search(Collection(collection), *languages, Base(base), fields, depth, progress=bars))
     typer.echo(f"{sum(map(len, run.rankings.values()))} results for {len(run.rankings)} topics in {run.write(out)}")
+    print_notes(run)
 
 
 def translate(
@@ -172,9 +174,10 @@ def rerank(
             progress=bars(str(composition)),
         )
     said = {"method": str(composition), "modules": digests, "base": base, "precision": resolved, "reference": reference}
-    Run(result.name, result.rankings, said | {"candidates": run.name}).write(out)
+    Run(result.name, result.rankings, {**result.metadata, **said, "candidates": run.name}).write(out)
     journal.remove()
     typer.echo(f"{composition}: {len(result.rankings)} topics in {out}")
+    print_notes(result)
 
 
 def evaluate(

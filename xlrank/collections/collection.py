@@ -1,14 +1,16 @@
 """A collection by its id: documents, topics and judgements, each read when first asked for."""
 
-from dataclasses import astuple
+from collections.abc import Iterator
+from dataclasses import astuple, replace
 
 from xlrank.collections.catalogue import open_source
 from xlrank.collections.documents import Documents, Progress
 from xlrank.collections.reading import Qrels
-from xlrank.collections.records import Topic
+from xlrank.collections.records import Document, Topic
 from xlrank.errors import XlrankError
 from xlrank.files import content_key
 from xlrank.languages import language_code
+from xlrank.text import spelled
 
 
 class Collection:
@@ -56,7 +58,7 @@ class Collection:
             identity, id_ = self.source.document_identity(code), self.source.documents_id
             name = "".join(c if c.isalnum() else "-" for c in id_.rpartition("/")[2] or id_)
             self._documents[code] = Documents.stored(
-                f"{name}-{code}", identity, lambda: self.source.read_documents(code), progress
+                f"{name}-{code}", identity, lambda: _spelled_documents(self.source.read_documents(code), code), progress
             )
         return self._documents[code]
 
@@ -66,11 +68,13 @@ class Collection:
         Raises:
             XlrankError: no topics in that language, or their file is missing or malformed.
         """
-        return self.source.read_topics(self._language(language, 0, self.query_languages, "topics"))
+        code = self._language(language, 0, self.query_languages, "topics")
+        return _spelled_topics(self.source.read_topics(code), code)
 
     def translations(self, query_language: str, document_language: str) -> list[Topic] | None:
         """The topics machine-translated from one language into another, where the collection has them."""
-        return self.source.read_translations(query_language, document_language)
+        topics = self.source.read_translations(query_language, document_language)
+        return None if topics is None else _spelled_topics(topics, document_language)
 
     def search_topics(self, query_language: str, document_language: str) -> list[Topic]:
         """The topics that BM25 searches with: translated into the documents' language, or as they are if they are in it.
@@ -110,3 +114,11 @@ class Collection:
         if code not in available:
             raise XlrankError(f"collection {self.id!r} has no {what} in {code!r}; there are {', '.join(available) or 'none'}")
         return code
+
+
+def _spelled_documents(documents: Iterator[Document], language: str) -> Iterator[Document]:
+    return (Document(each.id, spelled(each.text, language), spelled(each.title, language)) for each in documents)
+
+
+def _spelled_topics(topics: list[Topic], language: str) -> list[Topic]:
+    return [replace(t, title=spelled(t.title, language), description=spelled(t.description, language)) for t in topics]

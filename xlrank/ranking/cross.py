@@ -14,10 +14,14 @@ from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.modules.kinds.head.layers import PREFIX, RankingHead, build_ranking_head, relevance
 from xlrank.precision import ResolvedPrecision
+from xlrank.ranking.blank import Blank
 from xlrank.ranking.interaction import BATCH_TOKENS, Pair, Progress, Scores
 from xlrank.ranking.journal import Journal
 from xlrank.ranking.pairs import Batch, PairEncoder, batches_by_length
 from xlrank.ranking.shared import SharedEncoder
+
+LOWEST = -10_000.0
+"""Score of a pair with a text without content: lower than any logit."""
 
 
 class CrossEncoder:
@@ -48,15 +52,17 @@ class CrossEncoder:
         compositions: Sequence[Composition],
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> Scores:
-        """See :class:`~xlrank.ranking.interaction.Interaction`; no text may be empty."""
-        scores = np.empty(len(pairs), np.float32)
-        encoded = self.pairs.encode(pairs)
-        finished = number = 0
-        for group in self.shared.groups(compositions):
-            lengths = [len(encoded[i][0]) + len(encoded[i][1]) for i in group.rows]
+    ) -> tuple[Scores, list[Blank]]:
+        """See :class:`~xlrank.ranking.interaction.Interaction`."""
+        scores = np.full(len(pairs), LOWEST, np.float32)
+        encoded, blanks = self.pairs.encode_filled(pairs)
+        filled = list(encoded)
+        finished, number = len(blanks), 0
+        for group in self.shared.groups([compositions[i] for i in filled]):
+            of_group = [filled[row] for row in group.rows]
+            lengths = [len(encoded[i][0]) + len(encoded[i][1]) for i in of_group]
             for batch in batches_by_length(lengths, BATCH_TOKENS):
-                rows = [group.rows[i] for i in batch]
+                rows = [of_group[i] for i in batch]
                 known = journal.done.get(number) if journal else None
                 if known is None:
                     variants = [group.variants[i] for i in batch] if group.variants else None
@@ -68,7 +74,7 @@ class CrossEncoder:
                 number, finished = number + 1, finished + len(rows)
                 if progress:
                     progress(finished, len(pairs))
-        return scores
+        return scores, blanks
 
     def score_candidates(
         self,
@@ -77,11 +83,11 @@ class CrossEncoder:
         composition: Composition,
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Scores, list[str]]:
+    ) -> tuple[Scores, list[Blank]]:
         """See :class:`~xlrank.ranking.interaction.Interaction`."""
         texts = documents.fetch(document for _, document in candidates)
         pairs = [(query, texts[document].full_text) for query, document in candidates]
-        return self.score(pairs, [composition] * len(pairs), journal, progress), []
+        return self.score(pairs, [composition] * len(pairs), journal, progress)
 
     def outputs(self, batch: Batch, *compositions: Composition) -> Output:
         """Logits and hidden states of a batch.

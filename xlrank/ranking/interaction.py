@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition
+from xlrank.ranking.blank import Blank
 from xlrank.ranking.journal import Journal
 
 Pair = tuple[str, str]
@@ -35,11 +36,11 @@ class Interaction(Protocol):
         compositions: Sequence[Composition],
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> Scores:
-        """Scores [pairs], each pair by its own composition.
+    ) -> tuple[Scores, list[Blank]]:
+        """Scores [pairs], each pair by its own composition; and the pairs with a text without content, which score lowest.
 
         Raises:
-            XlrankError: a composition cannot be applied, or a text not be scored.
+            XlrankError: a composition cannot be applied.
         """
 
     def score_candidates(
@@ -49,8 +50,8 @@ class Interaction(Protocol):
         composition: Composition,
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Scores, list[str]]:
-        """Scores [candidates] of (query text, document id) pairs, and notes on what was odd.
+    ) -> tuple[Scores, list[Blank]]:
+        """Scores [candidates] of (query text, document id) pairs, and those with a text without content, which score lowest.
 
         Args:
             candidates: every id is one of ``documents``.

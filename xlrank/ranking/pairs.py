@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
+from xlrank.ranking.blank import Blank
 from xlrank.ranking.texts import word_pieces
 
 Pair = tuple[str, str]
@@ -49,30 +50,32 @@ class PairEncoder:
         if self.max_length < base.frame.length + 2:
             raise XlrankError(f"max_length {max_length}: too short for a pair; expected at least {base.frame.length + 2}")
 
-    def tokenize(self, texts: Sequence[str], what: str) -> dict[str, list[int]]:
-        """Word pieces of each distinct text, without special tokens.
+    def encode(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
+        """The word pieces of each pair's two sides, special tokens included, cut to fit.
 
         Raises:
             XlrankError: a text holds nothing that can be tokenised.
         """
-        pieces = word_pieces(self.base, texts)
-        for text, ids in pieces.items():
-            if not ids:
-                raise XlrankError(f"ranking: a {what} is empty ({text[:40]!r}); give it text or leave it out")
-        return pieces
+        encoded, blanks = self.encode_filled(pairs)
+        for number, side in blanks:
+            text = pairs[number][side == "document"]
+            raise XlrankError(f"ranking: a {side} is empty ({text[:40]!r}); give it text or leave it out")
+        return list(encoded.values())
 
-    def encode(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
-        """The word pieces of each pair's two sides, special tokens included, cut to fit."""
-        frame = self.base.frame
-        queries = self.tokenize([query for query, _ in pairs], "query")
-        documents = self.tokenize([document for _, document in pairs], "document")
-        encoded = []
-        for query, document in pairs:
-            q, d = cut(len(queries[query]), len(documents[document]), self.max_length - frame.length)
+    def encode_filled(self, pairs: Sequence[Pair]) -> tuple[dict[int, EncodedPair], list[Blank]]:
+        """As :meth:`encode`, of the pairs of which both texts have content, by the pair's number; and the others."""
+        frame, pieces = self.base.frame, word_pieces(self.base, [text for pair in pairs for text in pair])
+        encoded: dict[int, EncodedPair] = {}
+        blanks = []
+        for number, (query, document) in enumerate(pairs):
+            if not (pieces[query] and pieces[document]):
+                blanks.append(Blank(number, "document" if pieces[query] else "query"))
+                continue
+            q, d = cut(len(pieces[query]), len(pieces[document]), self.max_length - frame.length)
             first = frame.middle[:1]
-            left = [*frame.first, *queries[query][:q], *first]
-            encoded.append((left, [*frame.middle[1:], *documents[document][:d], *frame.last]))
-        return encoded
+            left = [*frame.first, *pieces[query][:q], *first]
+            encoded[number] = (left, [*frame.middle[1:], *pieces[document][:d], *frame.last])
+        return encoded, blanks
 
     def batch(self, rows: Sequence[EncodedPair], variants: Sequence[int] | None = None) -> Batch:
         """Pad encoded pairs to the longest of them; ``variants`` [rows] says of which composition each is."""

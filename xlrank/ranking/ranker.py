@@ -1,5 +1,6 @@
 """The ranker: a base with a composition, which scores, ranks and re-orders documents for queries."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,13 +19,17 @@ from xlrank.composition.sides import is_late
 from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.precision import Precision, resolve_precision
+from xlrank.ranking.blank import notes_of
 from xlrank.ranking.interaction import Pair, Progress, Storage
 from xlrank.ranking.journal import Journal
 from xlrank.runs import Run
+from xlrank.text import clean, spelled
 
 if TYPE_CHECKING:
     from xlrank.ranking.explain import Explanation
     from xlrank.ranking.interaction import Interaction
+
+LOG = logging.getLogger("xlrank")
 
 Languages = tuple[str, str]
 """The languages of a query and of a document."""
@@ -150,6 +155,8 @@ class Ranker:
     ) -> NDArray[np.float32]:
         """Relevance [pairs] of (query, document) texts, in the order given: logits, or similarities in late interaction.
 
+        Pairs with a text without content score lowest, and a warning names them.
+
         Args:
             pairs: texts.
             languages: (query's, document's) of all pairs, or of each; needed where the composition leaves languages open.
@@ -157,13 +164,28 @@ class Ranker:
             progress: told how far the work is.
 
         Raises:
-            XlrankError: a text is empty (in late interaction it ranks last), languages are missing, or nothing in the
-                composition scores relevance.
+            XlrankError: languages are missing, or nothing in the composition scores relevance.
         """
         pairs = list(pairs)
+        names = [f"the document of pair {number}" for number in range(len(pairs))]
+        return self._scored(pairs, names, languages, journal, progress)
+
+    def _scored(
+        self,
+        pairs: Sequence[Pair],
+        names: Sequence[str],
+        languages: Languages | Sequence[Languages] | None,
+        journal: Journal | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """See :meth:`score`; ``names`` are what warnings call the documents."""
         if not pairs:
             return np.empty(0, np.float32)
-        return self.interaction.score(pairs, self._compositions(languages, len(pairs)), journal, progress)
+        compositions = self._compositions(languages, len(pairs))
+        scores, blanks = self.interaction.score(_spelled(pairs, languages), compositions, journal, progress)
+        for note in notes_of(blanks, [f"the query {query!r}" for query, _ in pairs], names):
+            LOG.warning("%s", note)
+        return scores
 
     def _compositions(self, languages: Languages | Sequence[Languages] | None, count: int) -> list[Composition]:
         """The composition of each pair."""
@@ -192,7 +214,8 @@ class Ranker:
             languages: as for :meth:`score`; one pair of languages for each document where they differ.
         """
         records = [Document(str(i), d) if isinstance(d, str) else d for i, d in enumerate(documents)]
-        scores = self.score([(query, document.full_text) for document in records], languages=languages)
+        names = [f"document {document.id!r}" for document in records]
+        scores = self._scored([(query, document.full_text) for document in records], names, languages)
         order = sorted(range(len(records)), key=lambda i: (-scores[i], records[i].id))[:top_k]
         return [Hit(records[i], float(scores[i]), rank) for rank, i in enumerate(order, 1)]
 
@@ -216,6 +239,7 @@ class Ranker:
                 f"explain shows late interaction; this composition is a cross-encoder's: {composition}; "
                 "use a late ranking module, or late()"
             )
+        [(query, text)] = _spelled([(query, text)], languages)
         return explain(self.interaction, query, text, composition)
 
     def rerank(
@@ -232,6 +256,8 @@ class Ranker:
         progress: Progress | None = None,
     ) -> Run:
         """Re-order the first ``depth`` documents of each topic; the rest of the run follows in its old order.
+
+        Texts without content rank last, and notes in the run's metadata name them.
 
         Args:
             run: the candidates.
@@ -262,8 +288,9 @@ class Ranker:
         composition = self.composition_for(languages)
         if not candidates:
             return merge(run, candidates, np.empty(0, np.float32), str(composition))
-        asked = [(queries[topic], document) for topic, document in candidates]
-        scores, notes = self.interaction.score_candidates(asked, documents, composition, journal, progress)
+        asked = [(spelled(queries[topic], query_language or ""), document) for topic, document in candidates]
+        scores, blanks = self.interaction.score_candidates(asked, documents, composition, journal, progress)
+        notes = notes_of(blanks, [f"topic {topic!r}" for topic, _ in candidates], [f"document {d!r}" for _, d in candidates])
         return merge(run, candidates, scores, str(composition)).noted(*notes)
 
 
@@ -277,3 +304,14 @@ def merge(run: Run, candidates: Sequence[tuple[str, str]], scores: NDArray[np.fl
         tail = [document for document, _ in ranking if document not in new[topic]]
         new[topic] |= {document: floor - place for place, document in enumerate(tail, 1)}
     return Run.of(name, new)
+
+
+def _spelled(pairs: Sequence[Pair], languages: Languages | Sequence[Languages] | None) -> list[Pair]:
+    """The pairs in the letters of their languages, where these are known."""
+    if languages is None:
+        return list(pairs)
+    each = [languages] * len(pairs) if isinstance(languages[0], str) else languages
+    return [
+        (spelled(clean(query), one), spelled(clean(document), other))
+        for (query, document), (one, other) in zip(pairs, cast("Sequence[Languages]", each), strict=True)
+    ]

@@ -33,12 +33,12 @@ from importlib import metadata
 from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
 from xlrank.retrieval.light import has_light_stemmer, light_stemmer
-from xlrank.text import clean
+from xlrank.text import clean, spelled
 
 Analyze = Callable[[str], list[str]]
 """From a text to its terms, in order."""
 
-FORMAT = 1
+FORMAT = 2
 """Part of what identifies an analysis: raise it when the same text is to give other terms."""
 PREFIX, NGRAM = 5, 4
 """Letters of a prefix (Can et al. 2008 found 5 best for Turkish), and of an n-gram (McNamee and Mayfield 2004: 4 to 5)."""
@@ -70,6 +70,7 @@ DIGITS = {zero + i: str(i) for zero in (0x660, 0x6F0) for i in range(10)}
 PERSIAN = DIGITS | str.maketrans("\u200c\u064a\u0649\u06d2\u0643\u06c0\u06c1", " \u06cc\u06cc\u06cc\u06a9\u0647\u0647")
 """One letter for what Arabic keyboards write in several ways; the joiner parts words, as in Lucene's Persian analyzer."""
 ARABIC_MARKS = re.compile("[\u0640\u064b-\u0652]")
+JOINERS = dict.fromkeys((0x200C, 0x200D))
 
 
 def words(text: str) -> list[str]:
@@ -78,7 +79,12 @@ def words(text: str) -> list[str]:
     Composed (NFKC) first, so that a letter is one letter however it was typed; accents that cannot be composed and
     the joiners of Arabic script stay inside their word; a dotted capital I becomes a plain i, as Turkic languages want.
     """
-    return WORD.findall(lower_case(unicodedata.normalize("NFKC", clean(text))))
+    return _lower_cased_words(compatible(text))
+
+
+def compatible(text: str) -> str:
+    """The text as its words are compared: cleaned, and with one form (NFKC) of what compatibility knows several of."""
+    return unicodedata.normalize("NFKC", clean(text))
 
 
 def lower_case(text: str) -> str:
@@ -113,8 +119,12 @@ def without_lucene(language: str) -> str:
 
 def _prepared_words(language: str) -> Analyze:
     """Words after what some languages need first."""
-    prepare = {"tr": _turkish, "az": _turkish, "uz": _uzbek, "en": _english, "fa": _persian, "ar": _arabic}.get(language)
-    return words if prepare is None else lambda text: words(prepare(unicodedata.normalize("NFKC", text)))
+    prepare = PREPARED.get(language, str)
+    return lambda text: _lower_cased_words(prepare(spelled(compatible(text), language)))
+
+
+def _lower_cased_words(text: str) -> list[str]:
+    return WORD.findall(lower_case(text))
 
 
 def _turkish(text: str) -> str:
@@ -135,7 +145,23 @@ def _persian(text: str) -> str:
 
 
 def _arabic(text: str) -> str:
-    return ARABIC_MARKS.sub("", text).translate(DIGITS)
+    return ARABIC_MARKS.sub("", text).translate(DIGITS | JOINERS)
+
+
+def _kyrgyz(text: str) -> str:
+    return text.replace("\u0451", "\u0435").replace("\u0401", "\u0415")  # ё is often written without its dots
+
+
+PREPARED: dict[str, Callable[[str], str]] = {
+    "tr": _turkish,
+    "az": _turkish,
+    "uz": _uzbek,
+    "en": _english,
+    "fa": _persian,
+    "ar": _arabic,
+    "ky": _kyrgyz,
+}
+"""What the texts of a language need before they are split into words."""
 
 
 class _Terms(dict[str, str]):

@@ -52,14 +52,14 @@ class Late(FirstStage):
         told = search.progress(f"{search.document_language} token vectors of documents")
         metadata = {"method": {"name": "late", "composition": str(composition), "depth": search.depth}}
         if not queries:
-            return Run("late", {}, metadata)
+            return Run("late", {}, metadata).noted(*search.blanks())
         ids, scores = engine.search(list(queries.values()), search.documents, composition, told)
         order, rankings = np.argsort(np.array(ids)), {}
         lowest = engine.settings(composition).lowest
         for topic, row in zip(queries, scores, strict=True):
             best = order[np.argsort(-row[order], kind="stable")][: search.depth]  # equal scores in the order of ids
             rankings[topic] = tuple((ids[i], float(row[i])) for i in best if row[i] > lowest)
-        return Run("late", rankings, metadata)
+        return Run("late", rankings, metadata).noted(*search.blanks())
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""

@@ -94,7 +94,8 @@ class Dense(FirstStage):
         """See :class:`FirstStage`; ``feedback`` moves the queries towards the best documents of a run."""
         (index,) = self.index(search)
         queries = search.queries(search.originals)
-        return self._retriever(search).search(index, search.documents, queries, search.depth, feedback)
+        found = self._retriever(search).search(index, search.documents, queries, search.depth, feedback)
+        return found.noted(*search.blanks())
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
@@ -163,7 +164,7 @@ class Fusion(CompoundStage):
         """See :class:`CompoundStage`."""
         from xlrank.retrieval.fusion import fuse
 
-        return fuse(runs, depth=search.depth, **self.settings)
+        return fuse(runs, depth=search.depth, **self.settings).noted(*search.blanks())
 
 
 class Given(FirstStage):
