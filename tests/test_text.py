@@ -38,7 +38,7 @@ def test_joiners_stay_within_words_and_vanish_beside_them(joiner: str) -> None:
 )
 def test_composed_and_decomposed_twins_become_one(text: str) -> None:
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
-        assert clean(unicodedata.normalize(form, text)) == text  # type: ignore[arg-type]
+        assert clean(unicodedata.normalize(form, text)) == text
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_nothing_that_can_be_seen_is_nothing(text: str) -> None:
 
 
 def test_cleaning_twice_changes_nothing() -> None:
-    for text in ("i\u0307 \u200d\u00ad\u200d a", "\u200d \u200c.", "a\u00ad\u0301", "\ufdfa"):
+    for text in ("i\u0307\u0307 \u200d\u00ad\u200d a", "\u200d \u200c.", "a\u00ad\u0301", "\ufdfa"):
         assert clean(clean(text)) == clean(text)
 
 

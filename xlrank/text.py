@@ -15,7 +15,7 @@ INVISIBLE = re.compile("[\u00ad\u034f\u061c\u200e\u200f\u202a-\u202e\u2060-\u206
 JOINERS = re.compile("[\u200c\u200d]+")
 PRESENTATION_FORMS = re.compile("[\ufb00-\ufdff\ufe70-\ufefc]")
 """Letters as they are drawn: Latin and Armenian ligatures, Hebrew and Arabic letters in their place in the word."""
-DOTTED_I = "i\u0307"
+DOTTED_I = re.compile("i\u0307+")
 """What a dotted capital I becomes in lower case outside Turkic languages; it looks like an i, and no letter composes it."""
 
 SPELLINGS: Mapping[str, Sequence[tuple[re.Pattern[str], str]]] = {
@@ -63,7 +63,7 @@ def clean(text: str) -> str:
     spelling in Persian and in India's scripts. What compatibility (NFKC) would change besides stays: ``½``, ``²``, ``™``.
     """
     text = INVISIBLE.sub("", SPACES.sub(" ", SURROGATES.sub("", text)))
-    text = PRESENTATION_FORMS.sub(_letters, text).replace(DOTTED_I, "i")
+    text = DOTTED_I.sub("i", PRESENTATION_FORMS.sub(_letters, text))
     return JOINERS.sub(_joining, unicodedata.normalize("NFC", text)).strip()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import astuple, replace
 
-from xlrank.collections.catalogue import open_source
+from xlrank.collections.catalogue import Pair, open_source
 from xlrank.collections.documents import Documents, Progress
 from xlrank.collections.reading import Qrels
 from xlrank.collections.records import Document, Topic
@@ -36,6 +36,11 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"Collection({self.id!r})"
+
+    @property
+    def pair(self) -> Pair:
+        """The query and document language that the id ends with, or nothing."""
+        return self._pair
 
     @property
     def query_languages(self) -> list[str]:
@@ -109,11 +114,16 @@ class Collection:
         code = language_code(language) if language else (self._pair[position] if self._pair else None)
         if code is None:
             if len(available) != 1:
-                raise XlrankError(f"collection {self.id!r} has {what} in {', '.join(available) or 'no language'}; say which one")
+                languages = ", ".join(available) or "no language"
+                raise XlrankError(f"collection {self.id!r} has {what} in {languages}; say which one{self._unread()}")
             code = available[0]
         if code not in available:
-            raise XlrankError(f"collection {self.id!r} has no {what} in {code!r}; there are {', '.join(available) or 'none'}")
+            there = f"there are {', '.join(available) or 'none'}{self._unread()}"
+            raise XlrankError(f"collection {self.id!r} has no {what} in {code!r}; {there}")
         return code
+
+    def _unread(self) -> str:
+        return f"; not read: {'; '.join(self.source.unread)}" if self.source.unread else ""
 
 
 def _spelled_documents(documents: Iterator[Document], language: str) -> Iterator[Document]:

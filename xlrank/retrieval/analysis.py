@@ -4,7 +4,7 @@ r"""From text to the terms that BM25 counts, without Java: how a language's word
 |---|---|
 | ``words`` | maximal runs of Unicode ``\w``, lower-cased |
 | ``snowball`` | words without stop words, stemmed by Snowball, as near to Lucene's analyzers as that goes |
-| ``bigrams`` | overlapping pairs of characters where words are not set apart (Chinese, Japanese, Korean, Thai), else words |
+| ``bigrams`` | overlapping pairs of characters where words are not set apart (Chinese, Japanese, Korean, Thai, …), else words |
 | ``light`` | words without endings (:mod:`xlrank.retrieval.light`) |
 | ``prefix`` | the first five letters of words |
 | ``ngrams`` | the overlapping fours of characters in words, word borders included |
@@ -21,7 +21,8 @@ sentence of their own article among 20,000 lines, Somali 9,812; MRR / recall@10)
 | Somali | .623 / .715 | .635 / .724 | .640 / .699 | .619 / .667 | .550 / .626 | ``words``: no other is better for more queries |
 | Turkish | .666 / .740 | | .742 / .805 | .728 / .805 | .727 / .780 | Snowball: .716 / .797 |
 
-Kazakh, Uzbek and Azerbaijani have ``prefix`` because all their relatives above do best with it.
+Kazakh, Uzbek and Azerbaijani have ``prefix`` because all their relatives above do best with it. Languages that nothing is known
+of have ``bigrams``, which goes by the script of the text.
 """
 
 import re
@@ -44,11 +45,14 @@ PREFIX, NGRAM = 5, 4
 """Letters of a prefix (Can et al. 2008 found 5 best for Turkish), and of an n-gram (McNamee and Mayfield 2004: 4 to 5)."""
 CACHED = 1 << 18
 """Words whose terms are remembered."""
-WORD = re.compile(r"[\w\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0d7f\u0e31-\u0e4e\u200c\u200d]+")
+WORD = re.compile(
+    r"[\w\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u07a6-\u07b0\u0900-\u0963\u0966-\u0ddf\u0e31-\u0e4e"
+    r"\u0eb1-\u0ecd\u0f71-\u0f84\u0f8d-\u0fbc\u102b-\u103e\u1056-\u109d\u17b4-\u17d3\u200c\u200d]+"
+)
 """Accents that cannot be composed, vowel signs, and the joiners of Arabic and Indic scripts stay inside their word."""
 UNSPACED = re.compile(
     r"(?P<run>[\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
-    r"|[\uac00-\ud7a3]+|[\u0e00-\u0e7f]+)"
+    r"|[\uac00-\ud7a3]+|[\u0e00-\u0e7f]+|[\u0e80-\u0eff]+|[\u1000-\u109f]+|[\u1780-\u17ff]+)"
 )
 BIGRAM_LANGUAGES = ("zh", "ja", "ko", "th")
 STOP_WORDS = {
