@@ -31,7 +31,7 @@ def offline_variable() -> str | None:
 def why_cached(name: str) -> str:
     """Why a model that the cache lacks cannot be loaded, as the end of a message; empty for a folder, or if the Hub answers."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined] - it is in the documentation
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is in the documentation
 
     if os.path.exists(name):  # unlike pathlib's, it takes names that no file can have
         return ""
