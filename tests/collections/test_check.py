@@ -1,6 +1,7 @@
 """The check finds what was damaged in a consistent collection, and nothing where nothing was."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_a_consistent_folder(small_collection: Path) -> None:
 def test_damage_is_reported(small_collection: Path, damage: Damage, problem: str) -> None:
     damage(small_collection)
     assert any(problem in line for line in problems(small_collection))
+
+
+def test_only_the_languages_asked_for_are_checked(small_collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the id ends with; what is wrong with others is none of its business."""
+    (small_collection / "topics.tr.tsv").write_text("spoilt\n")
+    path = small_collection / "documents.de.jsonl"
+    path.write_text(re.sub('"text": "[^"]*"', '"text": "мектеп"', path.read_text()))
+    assert len(problems(small_collection)) == 3
+    monkeypatch.setattr(Collection, "pair", ("ky", "en"))
+    facts, found = check(Collection(f"folder:{small_collection}"))
+    assert found == []
+    assert facts == ["documents en: 6", "topics: 3 in ky", "judgements en: 7, relevant 4"]
 
 
 def test_translations_are_checked_too(small_collection: Path) -> None:

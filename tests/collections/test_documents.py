@@ -66,6 +66,11 @@ def test_the_digest_is_that_of_a_list_and_follows_ids_titles_and_texts() -> None
     assert texts_digest(TEXTS[::-1]) != texts_digest(TEXTS)
 
 
+def test_the_digest_does_not_depend_on_how_texts_were_typed() -> None:
+    composed, decomposed = Document("1", "Kyrönjoki", "Härkä"), Document("1", "Kyro\u0308n\u00adjoki", "Ha\u0308rka\u0308")
+    assert texts_digest([decomposed]) == texts_digest([composed]) == stored([composed]).digest
+
+
 def test_no_documents() -> None:
     documents = stored([])
     assert list(documents) == []

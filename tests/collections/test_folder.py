@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xlrank.collections import Collection, Document, Topic
+from xlrank.collections.check import check
 from xlrank.collections.reading import read_documents, read_qrels, read_topics
 from xlrank.errors import XlrankError
 
@@ -67,6 +68,36 @@ def test_translations_and_the_topics_to_search_with(small_collection: Path) -> N
     assert collection.search_topics("ky", "en") == [Topic("1", "bridge", "the river")]
 
 
+def test_lines_of_beir_and_pyserini(tmp_path: Path) -> None:
+    path = tmp_path / "documents.en.jsonl"
+    path.write_text('{"_id": "a", "title": "t", "text": "one"}\n{"id": "b", "contents": "two"}\n{"docid": 3, "contents": ""}\n')
+    assert list(read_documents(path)) == [Document("a", "one", "t"), Document("b", "two"), Document("3", "")]
+
+
+def test_documents_may_lack_text_title_or_both(tmp_path: Path) -> None:
+    path = tmp_path / "documents.en.jsonl"
+    path.write_text(
+        '{"doc_id": "a", "text": "", "title": "t"}\n{"doc_id": "b", "text": " \\n\\u200b\\u200d\\ufeff", "title": null}\n'
+    )
+    assert list(read_documents(path)) == [Document("a", "", "t"), Document("b", "")]
+    path.write_text('{"doc_id": "a", "text": "", "title": "\\u200d"}\n{"doc_id": "b", "text": ""}\n')
+    with pytest.raises(XlrankError, match="none of its 2 documents has a text or a title"):
+        list(read_documents(path))
+
+
+def test_texts_are_in_the_letters_of_their_language(small_collection: Path) -> None:
+    (small_collection / "topics.ug.tsv").write_text("1\tئ\u200dۆلۈم مه\tبىله\u200cن کىتاب\n")
+    (small_collection / "topics.fa.tsv").write_text("1\tكتاب مي\u200cخواهم\n")
+    (small_collection / "documents.ky.jsonl").write_text('{"doc_id": "d1", "text": "ѳзгɵчѳ", "title": "жаӊы"}\n')
+    (small_collection / "translations").mkdir()
+    (small_collection / "translations" / "en-ky.tsv").write_text("1\tѳй\n")
+    collection = opened(small_collection)
+    assert collection.topics("ug") == [Topic("1", "ئۆلۈم مە", "بىلەن كىتاب")]
+    assert collection.topics("fa") == [Topic("1", "کتاب می\u200cخواهم")]
+    assert list(collection.documents("ky")) == [Document("d1", "өзгөчө", "жаңы")]
+    assert collection.translations("en", "ky") == [Topic("1", "өй")]
+
+
 def test_a_single_language_is_the_default(small_collection: Path) -> None:
     collection = opened(small_collection)
     with pytest.raises(XlrankError, match="has documents in de, en; say which one"):
@@ -96,8 +127,6 @@ def test_the_fingerprint_follows_the_files_of_a_language_pair(small_collection: 
         (GOOD, "doc_id 'a' stands twice"),
         ('{"doc_id": "b c", "text": "x"}', "doc_id 'b c' is empty or holds white space"),
         ('{"doc_id": "", "text": "x"}', "doc_id '' is empty or holds white space"),
-        ('{"doc_id": "b", "text": ""}', "document 'b' has no text"),
-        ('{"doc_id": "b", "text": " \\n\\u200f\\ufeff"}', "document 'b' has no text"),
     ],
 )
 def test_a_malformed_document_is_named(tmp_path: Path, line: str, problem: str) -> None:
@@ -215,6 +244,33 @@ def test_qrels_without_a_relevant_document_are_refused(small_collection: Path) -
 def test_an_unknown_collection_lists_the_known_ones(id_: str) -> None:
     with pytest.raises(XlrankError, match=r"unknown collection .*; known: mini, .*folder:PATH"):
         Collection(id_)
+
+
+def test_any_language_of_iso_639(tmp_path: Path) -> None:
+    (tmp_path / "documents.yo.jsonl").write_text('{"doc_id": "d1", "text": "Ọ̀yọ́ ìlú"}\n')
+    (tmp_path / "documents.ha.jsonl").write_text('{"doc_id": "d1", "text": "birni"}\n')
+    (tmp_path / "topics.bho.tsv").write_text("1\tशहर\n")
+    (tmp_path / "qrels.txt").write_text("1 0 d1 1\n")
+    collection = opened(tmp_path)
+    assert (collection.query_languages, collection.document_languages) == (["bho"], ["ha", "yo"])
+    assert collection.documents("Yoruba")[0].text == "Ọ̀yọ́ ìlú"
+    assert [topic.title for topic in collection.topics()] == ["शहर"]
+    assert check(collection)[1] == []
+
+
+def test_files_that_are_not_named_by_codes_are_named(small_collection: Path) -> None:
+    (small_collection / "documents.xx.jsonl").write_text(GOOD)
+    (small_collection / "topics.ky.old.tsv").write_text("1\tсуу\n")
+    (small_collection / "topics.tr.tsv").rename(small_collection / "topics.tur.tsv")
+    collection = opened(small_collection)
+    named = [
+        "topics.ky.old.tsv: 'ky.old' is no language code of ISO 639",
+        "topics.tur.tsv: 'tur' is called 'tr' here; rename the file to topics.tr.tsv",
+        "documents.xx.jsonl: 'xx' is no language code of ISO 639",
+    ]
+    assert check(collection)[1] == named
+    with pytest.raises(XlrankError, match="no topics in 'tr'; there are ky; not read: .*'tur' is called 'tr' here"):
+        collection.topics("tr")
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -104,6 +104,21 @@ def test_a_reranked_run_notes_its_cuts(cross_encoder: Path, tiny_base: Base, sma
     assert notes(POSITIONS) is None
 
 
+def test_a_reranked_run_notes_each_oddity_once(cross_encoder: Path, tiny_base: Base, small_collection: Path) -> None:
+    with (small_collection / "documents.en.jsonl").open("a") as stream:
+        stream.write('{"doc_id": "d7", "text": "\\u200c"}\n')
+    run = Run.of("first", {"1": {"d7": 3.0, "d1": 2.0, "d2": 1.0}, "2": {"d3": 1.0, "d7": 0.5}, "99": {"d1": 1.0}})
+    found = ranker(cross_encoder, tiny_base, 12).rerank(
+        run, Collection(f"folder:{small_collection}"), query_language="ky", document_language="en"
+    )
+    assert [found.rankings[topic][-1][0] for topic in ("1", "2")] == ["d7", "d7"]
+    assert found.metadata["notes"] == [
+        "topics that are not in the collection, left out: 1 (99)",
+        "document 'd7' has no content and ranks last",
+        "cross-encoder: 2 of 5 pairs are longer than 12 word pieces and were cut to that",
+    ]
+
+
 @pytest.mark.parametrize("length", [0, 3])
 def test_a_length_that_leaves_nothing_is_refused(cross_encoder: Path, tiny_base: Base, length: int) -> None:
     with pytest.raises(XlrankError, match=f"max_length {length}: too short for a pair"):

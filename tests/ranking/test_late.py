@@ -428,14 +428,16 @@ def test_progress_counts_documents(tiny_base: Base, collection: Collection, monk
 def test_texts_without_content_rank_last_and_are_noted(tiny_base: Base, caplog: pytest.LogCaptureFixture) -> None:
     one = ranker(tiny_base, make_late_ranking(tiny_base, 9, pooled=0.5))
     with caplog.at_level(logging.WARNING, "xlrank"):
-        assert one.rank("", ["", "water"])[0].score == one.rank("water", [" "])[0].score == -3.0
+        assert one.rank("", ["", "water"])[0].score == one.rank("water", [" \u200b\u200d"])[0].score == -3.0
+        assert [record.getMessage() for record in caplog.records] == [
+            "the query '' has no content; all its documents rank last",
+            "document '0' has no content and ranks last",
+        ]
         caplog.clear()
         hits = one.rank("water", ["", "the river", "\t\n", "water"])
     assert [hit.document.id for hit in hits[2:]] == ["0", "2"]
     assert hits[1].score > -1.5 > hits[2].score
-    assert [record.getMessage() for record in caplog.records] == [
-        "late interaction: 2 pairs with a text without content rank last"
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["document '0', document '2' have no content and rank last"]
     caplog.clear()
     with caplog.at_level(logging.WARNING, "xlrank"):
         one.score(PAIRS)
@@ -455,11 +457,14 @@ def test_documents_without_content_rank_last_and_are_noted(tiny_base: Base, tmp_
         found = one.rerank(run, collection, query_language="ky", document_language="en")
         assert [document for document, _ in found.rankings["1"]][2:] == ["d7", "d8"]
         assert [document for document, _ in found.rankings["2"]] == ["d3", "d7"]
-        assert found.metadata["notes"] == ["late interaction: 3 candidates with a text without content rank last"]
+        assert found.metadata["notes"] == ["document 'd7', document 'd8' have no content and rank last"]
     queries = {"1": "", "2": "water"}
     found = one.rerank(run, collection, query_language="ky", document_language="en", queries=queries)
     assert {score for _, score in found.rankings["1"]} == {-2.0}
-    assert found.metadata["notes"] == ["late interaction: 5 candidates with a text without content rank last"]
+    assert found.metadata["notes"] == [
+        "topic '1' has no content; all its documents rank last",
+        "document 'd7' has no content and ranks last",
+    ]
 
 
 def test_texts_that_fill_their_word_pieces_are_counted(tiny_base: Base, tmp_path: Path) -> None:

@@ -121,6 +121,16 @@ def test_an_empty_text_is_refused(tiny_base: Base, pair: tuple[str, str], what: 
         PairEncoder(tiny_base).encode([("a", "b"), pair])
 
 
+def test_pairs_of_their_own_lengths_and_without_content(tiny_base: Base) -> None:
+    long, encoder = words(200, 1), PairEncoder(tiny_base)
+    pairs = [("a", long), ("", long), ("a", "b"), ("a", "\u200d"), ("b", long), (" ", "")]
+    found = encoder.encode_to(pairs, [10, 10, 10, 10, 12, 10])
+    assert {number: len(left) + len(right) for number, (left, right) in found.encoded.items()} == {0: 10, 2: 5, 4: 12}
+    assert found.blanks == [(1, "query"), (3, "document"), (5, "query")]
+    assert found.shortened == 2
+    assert found.encoded[2] == encoder.encode([("a", "b")])[0]
+
+
 def test_the_length_is_at_most_the_bases(tiny_base: Base) -> None:
     pair = (words(200, 1), words(200, 2))
     for wanted, length in ((None, POSITIONS), (1000, POSITIONS), (10, 10), (5, 5)):

@@ -1,5 +1,6 @@
 """Rankers: scores in the order asked, whatever the batches; rankings; reranked runs; interruptions; precisions."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from xlrank.errors import XlrankError
 from xlrank.modules.kinds.head.layers import build_ranking_head
 from xlrank.precision import resolve_precision, torch_dtype
 from xlrank.ranking import Journal, Ranker
-from xlrank.ranking.cross import CrossEncoder
+from xlrank.ranking.cross import LOWEST, CrossEncoder
 from xlrank.ranking.pairs import Batch
-from xlrank.ranking.ranker import merge
+from xlrank.ranking.ranker import _spelled, merge
 from xlrank.runs import Run
 
 TEXTS = [
@@ -90,9 +91,25 @@ def test_nothing_to_score(ranker: Ranker) -> None:
     assert len(ranker.score(iter(PAIRS[:2]))) == 2
 
 
-def test_an_empty_text_is_refused(ranker: Ranker) -> None:
-    with pytest.raises(XlrankError, match="a document is empty"):
-        ranker.score([("суу", "water"), ("суу", " ")])
+def test_texts_without_content_rank_last_and_are_named(ranker: Ranker, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "xlrank"):
+        scores = ranker.score([("суу", " \u200b"), *PAIRS, ("\u200d", "water"), ("суу", "")])
+        hits = ranker.rank("суу", ["\u00ad", "water", Document("x", "", "the river")])
+    np.testing.assert_allclose(scores[1:-2], ranker.score(PAIRS), atol=1e-5)
+    assert {*scores[[0, -2, -1]].tolist()} == {LOWEST} and LOWEST < scores[1:-2].min()
+    assert [hit.document.id for hit in hits][2] == "0"
+    assert [record.getMessage() for record in caplog.records] == [
+        "the query '\\u200d' has no content; all its documents rank last",
+        f"the document of pair 0, the document of pair {len(PAIRS) + 2} have no content and rank last",
+        "document '0' has no content and ranks last",
+    ]
+
+
+def test_letters_of_other_alphabets_become_those_of_the_language() -> None:
+    pairs = [("ѳзгɵчѳ", "ѳ"), ("a", "مه")]
+    assert _spelled(pairs, ("ky", "en")) == [("өзгөчө", "ѳ"), ("a", "مه")]
+    assert _spelled(pairs, [("en", "ky"), ("en", "ug")]) == [("ѳзгɵчѳ", "ө"), ("a", "مە")]
+    assert _spelled(pairs, None) == pairs
 
 
 def test_ranking_orders_by_score(ranker: Ranker) -> None:

@@ -106,6 +106,18 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list(tmp_path.iterdir())
 
 
+def test_texts_are_found_however_they_were_typed(tmp_path: Path) -> None:
+    """Composed and decomposed letters, soft hyphens and ligatures, in documents and in queries."""
+    documents = [Document("d1", "Kyro\u0308n\u00adjoki virtaa"), Document("d2", "o\ufb01sti"), Document("d3", "muuta")]
+    bm25 = Bm25s("fi")
+    found = bm25.search(bm25.index(documents, tmp_path), {"t": "Kyrönjoki", "u": "ofisti", "v": "Kyro\u0308njoki"}, 5)
+    assert {topic: [name for name, _ in ranking] for topic, ranking in found.rankings.items()} == {
+        "t": ["d1"],
+        "u": ["d2"],
+        "v": ["d1"],
+    }
+
+
 def test_documents_without_any_text(tmp_path: Path) -> None:
     index = Bm25s("so").index([Document("a", " "), Document("b", "…")], tmp_path)
     assert Bm25s("so").search(index, {"t": "plim"}, 5).rankings == {}

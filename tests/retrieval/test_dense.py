@@ -97,6 +97,10 @@ def test_prefixes_and_length(tiny_base: Base) -> None:
     assert retriever.embed(["river"], side="query").tolist() == retriever.embed(["q river"]).tolist()
     assert retriever.embed(["river"], side="document").tolist() == retriever.embed(["river"]).tolist()
     assert retriever.embed(["the river " * 3]).tolist() == retriever.embed(["the river " * 9]).tolist()
+    with pytest.raises(
+        XlrankError, match="4 word pieces leave no room beside the prefix 'q r s '; expected a max_length of at least"
+    ):
+        DenseRetriever(tiny_base, query_prefix="q r s ", max_length=4).embed(["river"], side="query")
     usual = DenseRetriever(tiny_base, precision="fp32")
     assert (usual.query_prefix, usual.document_prefix) == ("query: ", "passage: ")
     assert usual.embed(["the river " * 3]).tolist() != usual.embed(["the river " * 9]).tolist()
@@ -258,8 +262,10 @@ def test_settings_of_an_encoder_belong_to_it(tiny_base: Base) -> None:
 def test_bad_queries_and_documents_are_refused(tmp_path: Path) -> None:
     retriever, documents = DenseRetriever(Letters()), numbered(5)
     index = retriever.index(documents, tmp_path)
-    with pytest.raises(XlrankError, match="the query of topic '2' is empty"):
-        retriever.search(index, documents, {"1": "a", "2": "\u200e \n"}, 5)
+    found = retriever.search(index, documents, {"1": "a", "2": "\u200e \n"}, 5)
+    assert found.rankings == retriever.search(index, documents, {"1": "a"}, 5).rankings
+    assert found.metadata["notes"] == ["topic '2' has no content and finds nothing"]
+    assert retriever.search(index, documents, {"2": "\u200d"}, 5).rankings == {}
     with pytest.raises(XlrankError, match="depth is 0"):
         retriever.search(index, documents, {"1": "a"}, 0)
     assert retriever.search(index, documents, {}, 5).rankings == {}

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from xlrank.bases import Base
-from xlrank.collections import Collection
+from xlrank.collections import Collection, Topic
 from xlrank.errors import XlrankError
 from xlrank.files import cache_folder
 from xlrank.retrieval.dense import DenseRetriever
@@ -33,6 +33,28 @@ def test_dense(search: Search, tiny_base: Base) -> None:
         index = retriever.index(search.documents, cache_folder() / "indexes")
         assert first_stage(expression).run(search).rankings == retriever.search(index, search.documents, queries, 5).rankings
         assert first_stage(expression).index(search) == [index]
+
+
+@pytest.mark.parametrize("expression", ["dense", "bm25s(as-is)", "late(late())", "rrf(dense, bm25s(as-is))"])
+def test_texts_without_content_are_noted(expression: str, small_collection: Path, tiny_base: Base) -> None:
+    with (small_collection / "documents.en.jsonl").open("a") as stream:
+        stream.write('{"doc_id": "d7", "text": "\\u200c"}\n{"doc_id": "d8", "text": "", "title": "river"}\n')
+    (small_collection / "topics.tr.tsv").write_text("1\triver\tthe river\n2\tbridge\n")
+    collection = Collection(f"folder:{small_collection}")
+    found = first_stage(expression).run(Search(collection, "tr", "en", tiny_base, "description"))
+    assert list(found.rankings) == ["1"]
+    named = {document for document, _ in found.rankings["1"]}
+    assert "d8" in named and "d7" not in named
+    assert found.metadata["notes"] == [
+        "topic '2' has no text in description and finds nothing",
+        "document 'd7' has no text and is never found",
+    ]
+
+
+def test_queries_of_ones_own_are_normalised(small_collection: Path, tiny_base: Base) -> None:
+    typed = Topic("query", " и\u0306\u00adлга \u0473 ", "\u0473")
+    search = Search(Collection(f"folder:{small_collection}"), "ky", "en", tiny_base, asked=[typed])
+    assert search.originals == [Topic("query", "йлга ө", "ө")]
 
 
 def test_fusion_is_of_the_parts_runs(search: Search) -> None:

@@ -47,7 +47,8 @@ def test_documents_are_found_by_their_ids(tmp_path: Path) -> None:
     index = open_index(DenseRetriever(Letters()).index(documents, tmp_path))
     wanted = {document.id: number for number, document in enumerate(documents) if document.text}
     assert index.rows(wanted) == wanted
-    for absent in ("d5x", "d99", "", "я"):
+    assert index.rows(["d5x", "ж"]) == {"ж": 38}, "one without text"
+    for absent in ("d99", "", "я"):
         with pytest.raises(XlrankError, match=f"holds no document '{absent}'"):
             index.rows([absent])
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from xlrank.collections.beir import CORPUS, OPTIONS, BeirSource, found
 from xlrank.collections.clef import ClefSource
 from xlrank.collections.clef.layouts import TOPIC_IDS
 from xlrank.collections.folder import FolderSource
@@ -12,6 +13,7 @@ from xlrank.collections.hc4 import Hc4Source
 from xlrank.collections.hc4.files import CODES, SPLITS
 from xlrank.collections.irds import IrdsSource
 from xlrank.collections.irds_loading import PREFIX as IRDS
+from xlrank.collections.options import split_options
 from xlrank.collections.source import Description, Source
 from xlrank.errors import XlrankError
 from xlrank.files import data_folder
@@ -32,7 +34,7 @@ def open_source(id: str) -> tuple[Source, Pair]:
         XlrankError: no such collection, or not that part or language of it.
     """
     if id.startswith(FOLDER):
-        return FolderSource(id, Path(id.removeprefix(FOLDER))), ()
+        return _folder(id), ()
     path, mark, options = id.partition("?")
     name, pair = _pair(path)
     if id.startswith(IRDS):
@@ -57,6 +59,19 @@ def _pair(id: str) -> tuple[str, Pair]:
     if found is None:
         return id, ()
     return name, (language_code(found["query"]), language_code(found["document"]))
+
+
+def _folder(id: str) -> Source:
+    folder = Path(id.removeprefix(FOLDER))
+    if folder.is_dir() and not found(folder, CORPUS):
+        return FolderSource(id, folder)
+    name, options = split_options(id, OPTIONS)
+    folder = Path(name.removeprefix(FOLDER))
+    if found(folder, CORPUS) and not any(folder.glob("documents.*.jsonl")):
+        return BeirSource(id, folder, options)
+    if options:
+        raise XlrankError(f"collection {id!r}: options are for folders in BEIR's layout; {folder} holds no {CORPUS}")
+    return FolderSource(id, folder)
 
 
 def _embedded(name: str, rest: str) -> Source:

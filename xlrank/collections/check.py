@@ -1,6 +1,6 @@
 """Consistency checks of a collection: ids, counts, languages, scripts, judgements."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xlrank.collections.collection import Collection
@@ -23,7 +23,7 @@ MOST = 5
 
 
 def check(collection: Collection) -> tuple[list[str], list[str]]:
-    """Check everything that can be checked without judging relevance.
+    """Check everything that can be checked without judging relevance, in the languages that the id ends with, else in all.
 
     Returns:
         Facts (counts, one line each) and problems (one line each; empty when the collection is consistent).
@@ -40,11 +40,12 @@ def check(collection: Collection) -> tuple[list[str], list[str]]:
 
 
 def _own(collection: Collection) -> Iterator[Finding]:
-    return collection.source.check()
+    yield from (_problem(file) for file in collection.source.unread)
+    yield from collection.source.check(_document_languages(collection))
 
 
 def _documents(collection: Collection) -> Iterator[Finding]:
-    for language in collection.document_languages:
+    for language in _document_languages(collection):
         try:
             documents = collection.documents(language)
         except XlrankError as error:
@@ -59,7 +60,7 @@ def _documents(collection: Collection) -> Iterator[Finding]:
 
 def _topics(collection: Collection) -> Iterator[Finding]:
     ids: dict[str, list[str]] = {}
-    for language in collection.query_languages:
+    for language in _query_languages(collection):
         try:
             topics = collection.topics(language)
         except XlrankError as error:
@@ -68,7 +69,7 @@ def _topics(collection: Collection) -> Iterator[Finding]:
         ids[language] = [topic.id for topic in topics]
         yield from _scripts(collection, language, ((f"topic {t.id}", t.query()) for t in topics))
         yield from _expected(collection, f"topics.{language}", len(topics))
-        for target in collection.document_languages:
+        for target in _document_languages(collection):
             translated = collection.translations(language, target)
             if translated is not None:
                 ids[f"{language}-{target}"] = [topic.id for topic in translated]
@@ -89,7 +90,7 @@ def _topics(collection: Collection) -> Iterator[Finding]:
 def _qrels(collection: Collection) -> Iterator[Finding]:
     topics = _topic_ids(collection)
     judged_anywhere: set[str] = set()
-    for language in collection.document_languages:
+    for language in _document_languages(collection):
         try:
             judged = collection.qrels(language)
         except XlrankError as error:
@@ -105,15 +106,23 @@ def _qrels(collection: Collection) -> Iterator[Finding]:
         absent = sorted(ids - set(collection.documents(language).fetch(ids)))
         yield from _few([f"judgements {language}: document {id_!r} is judged, but there is no such document" for id_ in absent])
         yield from _judgement_rules(collection, language, judged, topics)
-    unknown = sorted(judged_anywhere - topics)
+    unknown = sorted(judged_anywhere - topics) if topics else []  # that there are none is said where topics are checked
     yield from _few([f"judgements: topic {topic!r} is judged but in no topics file" for topic in unknown])
-    if judged_anywhere and collection.source.same_topics:
+    if judged_anywhere and collection.source.same_topics and not collection.pair:
         yield from _few([f"topic {topic!r} has no judgements" for topic in sorted(topics - judged_anywhere)])
+
+
+def _query_languages(collection: Collection) -> Sequence[str]:
+    return collection.pair[:1] or collection.query_languages
+
+
+def _document_languages(collection: Collection) -> Sequence[str]:
+    return collection.pair[1:] or collection.document_languages
 
 
 def _topic_ids(collection: Collection) -> set[str]:
     found: set[str] = set()
-    for language in collection.query_languages:
+    for language in _query_languages(collection):
         try:
             found |= {topic.id for topic in collection.topics(language)}
         except XlrankError:

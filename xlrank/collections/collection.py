@@ -1,15 +1,17 @@
 """A collection by its id: documents, topics and judgements, each read when first asked for."""
 
-from dataclasses import astuple
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, replace
 
-from xlrank.collections.catalogue import open_source
+from xlrank.collections.catalogue import Pair, open_source
 from xlrank.collections.documents import Documents
 from xlrank.collections.reading import Qrels
-from xlrank.collections.records import Topic
+from xlrank.collections.records import Document, Topic
 from xlrank.errors import XlrankError
 from xlrank.files import content_key
 from xlrank.languages import language_code
 from xlrank.progress import StageProgress, shown
+from xlrank.text import clean, spelled
 
 
 class Collection:
@@ -37,6 +39,11 @@ class Collection:
         return f"Collection({self.id!r})"
 
     @property
+    def pair(self) -> Pair:
+        """The query and document language that the id ends with, or nothing."""
+        return self._pair
+
+    @property
     def query_languages(self) -> list[str]:
         """Languages with topics, sorted."""
         return self.source.query_languages
@@ -62,7 +69,7 @@ class Collection:
             name = "".join(c if c.isalnum() else "-" for c in id_.rpartition("/")[2] or id_)
             with progress(f"{code} reading documents") as told:
                 self._documents[code] = Documents.stored(
-                    f"{name}-{code}", identity, lambda: self.source.read_documents(code), told
+                    f"{name}-{code}", identity, lambda: _spelled_documents(self.source.read_documents(code), code), told
                 )
         return self._documents[code]
 
@@ -72,11 +79,13 @@ class Collection:
         Raises:
             XlrankError: no topics in that language, or their file is missing or malformed.
         """
-        return self.source.read_topics(self._language(language, 0, self.query_languages, "topics"))
+        code = self._language(language, 0, self.query_languages, "topics")
+        return spelled_topics(self.source.read_topics(code), code)
 
     def translations(self, query_language: str, document_language: str) -> list[Topic] | None:
         """The topics machine-translated from one language into another, where the collection has them."""
-        return self.source.read_translations(query_language, document_language)
+        topics = self.source.read_translations(query_language, document_language)
+        return None if topics is None else spelled_topics(topics, document_language)
 
     def search_topics(self, query_language: str, document_language: str) -> list[Topic]:
         """The topics that BM25 searches with: translated into the documents' language, or as they are if they are in it.
@@ -111,8 +120,24 @@ class Collection:
         code = language_code(language) if language else (self._pair[position] if self._pair else None)
         if code is None:
             if len(available) != 1:
-                raise XlrankError(f"collection {self.id!r} has {what} in {', '.join(available) or 'no language'}; say which one")
+                languages = ", ".join(available) or "no language"
+                raise XlrankError(f"collection {self.id!r} has {what} in {languages}; say which one{self._unread()}")
             code = available[0]
         if code not in available:
-            raise XlrankError(f"collection {self.id!r} has no {what} in {code!r}; there are {', '.join(available) or 'none'}")
+            there = f"there are {', '.join(available) or 'none'}{self._unread()}"
+            raise XlrankError(f"collection {self.id!r} has no {what} in {code!r}; {there}")
         return code
+
+    def _unread(self) -> str:
+        return f"; not read: {'; '.join(self.source.unread)}" if self.source.unread else ""
+
+
+def _spelled_documents(documents: Iterator[Document], language: str) -> Iterator[Document]:
+    return (Document(each.id, spelled(each.text, language), spelled(each.title, language)) for each in documents)
+
+
+def spelled_topics(topics: Iterable[Topic], language: str) -> list[Topic]:
+    """Topics as they are compared: normalised, and in the letters of their language (an ISO 639 code)."""
+    return [
+        replace(t, title=spelled(clean(t.title), language), description=spelled(clean(t.description), language)) for t in topics
+    ]

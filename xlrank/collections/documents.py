@@ -13,8 +13,9 @@ from xlrank.collections.records import Document
 from xlrank.errors import XlrankError
 from xlrank.files import build_once, cache_folder, content_key, read_json, replacing, write_json
 from xlrank.progress import Progress
+from xlrank.text import NAMED, clean
 
-FORMAT = 1
+FORMAT = 2
 """Part of every store's name: raise it when the same files are to be parsed in another way."""
 
 
@@ -27,7 +28,7 @@ class Documents(Sequence[Document]):
 
     Attributes:
         folder: where they lie.
-        facts: ``documents``, ``empty`` (without any text), ``digest``.
+        facts: ``documents``, ``empty`` (how many have no text at all), ``empty_ids`` (the first of them), ``digest``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +57,7 @@ class Documents(Sequence[Document]):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all ids, titles and texts in their order, hexadecimal."""
+        """SHA-256 over all ids, titles and texts in their order, hexadecimal; see :func:`texts_digest`."""
         return str(self.facts["digest"])
 
     @cached_property
@@ -131,6 +132,8 @@ def drawn(documents: Sequence[Document], count: int, seed: int) -> list[Document
 def texts_digest(documents: Sequence[Document]) -> str:
     """SHA-256 over all ids, titles and texts in their order, hexadecimal; known at once for :class:`Documents`.
 
+    Texts count as they are compared (:func:`xlrank.text.clean`), so the digest does not depend on how they were typed.
+
     Raises:
         XlrankError: there are no documents, or an id is empty, occurs twice, or holds white space or broken Unicode.
     """
@@ -141,7 +144,7 @@ def texts_digest(documents: Sequence[Document]) -> str:
     digest, seen = hashlib.sha256(), set[str]()
     for document in documents:
         check_id(document.id, seen)
-        digest.update(_line(document))
+        digest.update(_compared(document))
     return digest.hexdigest()
 
 
@@ -164,23 +167,30 @@ def _store(folder: Path, read: Callable[[], Iterable[Document]], progress: Progr
 
 def _write(folder: Path, documents: Iterable[Document], progress: Progress | None) -> None:
     digest, seen, empty = hashlib.sha256(), set[str](), 0
+    empty_ids: list[str] = []
     with (folder / "documents.tsv").open("wb") as stream:
         for document in documents:
             check_id(document.id, seen)
-            line = _line(document)
-            digest.update(line)
-            stream.write(line)
-            empty += not (document.text or document.title)
+            digest.update(_compared(document))
+            stream.write(_line(document))
+            if not (document.text or document.title):
+                empty += 1
+                empty_ids += [document.id] if len(empty_ids) < NAMED else []
             if progress and len(seen) % EVERY == 0:
                 progress(len(seen), 0)
     if progress:
         progress(len(seen), len(seen))
-    write_json(folder / "facts.json", {"documents": len(seen), "empty": empty, "digest": digest.hexdigest()})
+    facts = {"documents": len(seen), "empty": empty, "empty_ids": empty_ids, "digest": digest.hexdigest()}
+    write_json(folder / "facts.json", facts)
 
 
 def _line(document: Document) -> bytes:
     # JSON, so that whatever a text holds stays on its line.
     return f"{document.id}\t{json.dumps([document.title, document.text], ensure_ascii=False)}\n".encode("utf-8", "replace")
+
+
+def _compared(document: Document) -> bytes:
+    return _line(Document(document.id, clean(document.text), clean(document.title)))
 
 
 def _document(id: str, line: str) -> Document:

@@ -1,6 +1,6 @@
 """A collection in a folder of one's own: ``documents.LANG.jsonl``, ``topics.LANG.tsv``, ``qrels.txt``, ``translations/``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from xlrank.collections.records import Document, Topic
 from xlrank.collections.source import Finding, Source
 from xlrank.errors import XlrankError
 from xlrank.files import read_json
-from xlrank.languages import LANGUAGES
+from xlrank.languages import language_code
 
 LAYOUT = "documents.LANG.jsonl, topics.LANG.tsv, qrels.txt"
 
@@ -31,9 +31,15 @@ class FolderSource(Source):
         self.id, self.folder = id, folder
         if not folder.is_dir():
             raise XlrankError(f"collection {id!r}: {folder} is no folder; expected {LAYOUT}")
+        self._unread: list[str] = []
         self.query_languages = self._languages("topics.", ".tsv")
         self.document_languages = self._languages("documents.", ".jsonl")
         self._documents: dict[str, Documents] = {}
+
+    @property
+    def unread(self) -> Sequence[str]:
+        """Files named by something else than a language's code."""
+        return self._unread
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -82,7 +88,7 @@ class FolderSource(Source):
         Raises:
             XlrankError: the file is malformed, names a document that exists in no language, or judges none in this one.
         """
-        qrels = read_qrels(self.qrels_path)
+        qrels = self.judgements
         judged = {id_ for grades in qrels.values() for id_ in grades}
         present = set(documents.fetch(judged))
         for topic, grades in qrels.items():
@@ -96,8 +102,8 @@ class FolderSource(Source):
             raise XlrankError(f"{self.qrels_path}: no document of {self.id} in this language is judged relevant for any topic")
         return {topic: grades for topic, grades in result.items() if grades}
 
-    def check(self) -> Iterator[Finding]:
-        """That there are documents and topics, and that every judged topic exists and every topic is judged."""
+    def check(self, document_languages: Sequence[str]) -> Iterator[Finding]:
+        """That there are documents and topics."""
         if not self.document_languages:
             yield Finding(f"{self.folder}: no documents.LANG.jsonl", is_problem=True)
         if not self.query_languages:
@@ -110,6 +116,15 @@ class FolderSource(Source):
             raise XlrankError(f"{self.folder / 'collection.json'}: counts: expected an object with whole numbers")
         return counts
 
+    @property
+    def judgements(self) -> Qrels:
+        """All judgements, whatever the language of the documents.
+
+        Raises:
+            XlrankError: the file is malformed.
+        """
+        return read_qrels(self.qrels_path)
+
     @cached_property
     def _known_ids(self) -> frozenset[str]:
         return frozenset(document.id for language in self.document_languages for document in self.read_documents(language))
@@ -118,5 +133,16 @@ class FolderSource(Source):
         return self.folder / "translations" / f"{query_language}-{document_language}.tsv"
 
     def _languages(self, prefix: str, suffix: str) -> list[str]:
-        codes = [path.name.removeprefix(prefix).removesuffix(suffix) for path in self.folder.glob(f"{prefix}*{suffix}")]
-        return sorted(code for code in codes if code in LANGUAGES)
+        codes = []
+        for path in sorted(self.folder.glob(f"{prefix}*{suffix}")):
+            text = path.name.removeprefix(prefix).removesuffix(suffix)
+            try:
+                code = language_code(text)
+            except XlrankError:
+                self._unread.append(f"{path.name}: {text!r} is no language code of ISO 639")
+                continue
+            if code == text:
+                codes.append(code)
+            else:
+                self._unread.append(f"{path.name}: {text!r} is called {code!r} here; rename the file to {prefix}{code}{suffix}")
+        return codes

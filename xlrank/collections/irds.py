@@ -1,7 +1,7 @@
 """Datasets of ir_datasets (https://ir-datasets.com) as collections: ``irds:ID``."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,7 +134,7 @@ class IrdsSource(Source):
         fields = self._machine.get(document_language) if query_language == "en" else None
         return self._topics(fields) if fields and document_language in self.document_languages else None
 
-    def check(self) -> Iterator[Finding]:
+    def check(self, document_languages: Sequence[str]) -> Iterator[Finding]:
         """How many queries are judged, and how many have no text."""
         judged = {str(row.query_id) for row in told_items(self.name, "judgements", self.dataset.qrels_iter)}
         ids = [str(query.query_id) for query in self._records]

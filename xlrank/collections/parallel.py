@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from xlrank.collections.lines import text_lines
 from xlrank.errors import XlrankError
+from xlrank.text import clean
 
 EXPECTED = "text TAB translation, or source TAB text TAB translation, in every line"
 
@@ -27,7 +28,7 @@ class SentencePair(NamedTuple):
 
 
 def read_pairs(path: Path) -> Iterator[SentencePair]:
-    """The pairs of a TSV (``.gz`` and ``.xz`` too), trimmed; either side may be empty. A first line ``# …`` is a comment.
+    """The pairs of a TSV (``.gz`` and ``.xz`` too), cleaned; either side may be empty. A first line ``# …`` is a comment.
 
     Raises:
         XlrankError: the file is missing or damaged, or a line has neither two columns nor three, or not as many as the first.
@@ -36,7 +37,7 @@ def read_pairs(path: Path) -> Iterator[SentencePair]:
     for number, line in text_lines(path, EXPECTED):
         if number == 1 and line.startswith("# "):
             continue
-        fields = [field.strip() for field in line.split("\t")]
+        fields = [clean(field) for field in line.split("\t")]
         if len(fields) not in (2, 3):
             raise XlrankError(f"{path}, line {number}: {len(fields)} columns; expected {EXPECTED}")
         if columns not in (0, len(fields)):

@@ -4,13 +4,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from xlrank.collections.documents import check_id
 from xlrank.collections.lines import text_lines
 from xlrank.collections.records import Document, Topic
 from xlrank.errors import XlrankError
 from xlrank.text import clean
+
+ID_NAMES, TEXT_NAMES = ("doc_id", "_id", "id", "docid"), ("text", "contents")
+"""What an id and a text are called: here, in BEIR, and by pyserini."""
 
 Qrels = dict[str, dict[str, int]]
 """Topic id to document id to grade."""
@@ -27,21 +29,23 @@ def numbered_lines(path: Path, expected: str) -> Iterator[tuple[str, str]]:
 
 
 def read_documents(path: Path) -> Iterator[Document]:
-    """Documents from JSON lines ``{"doc_id", "text"}`` with an optional ``title``.
+    """Documents from JSON lines ``{"doc_id", "text"}`` with an optional ``title``; text, title or both may be empty.
+
+    The lines of BEIR (``_id``) and pyserini (``id``, ``contents``) are read as well.
 
     Raises:
-        XlrankError: a line is no such object, an id is repeated or holds white space, or a text is empty.
+        XlrankError: a line is no such object, an id is repeated or holds white space, or no document has a text or title.
     """
-    seen: set[str] = set()
+    seen, filled = set[str](), False
     for place, line in numbered_lines(path, 'one JSON object a line with "doc_id" and "text"'):
-        fields = _json_object(line, place)
-        document = Document(str(fields["doc_id"]), clean(str(fields["text"])), clean(str(fields.get("title") or "")))
+        document = _document(line, place)
         check_id(document.id, seen, f"{place}: doc_id")
-        if not document.text:
-            raise XlrankError(f"{place}: document {document.id!r} has no text; remove it or give it one")
+        filled = filled or bool(document.text or document.title)
         yield document
     if not seen:
         raise XlrankError(f"{path}: holds no documents")
+    if not filled:
+        raise XlrankError(f"{path}: none of its {len(seen)} documents has a text or a title")
 
 
 def read_topics(path: Path) -> list[Topic]:
@@ -89,11 +93,13 @@ def read_qrels(path: Path) -> Qrels:
     return qrels
 
 
-def _json_object(line: str, place: str) -> dict[str, Any]:
+def _document(line: str, place: str) -> Document:
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
         raise XlrankError(f"{place}: not JSON ({error.msg})") from None
-    if not isinstance(fields, dict) or not isinstance(fields.get("doc_id"), str | int) or not isinstance(fields.get("text"), str):
-        raise XlrankError(f'{place}: expected an object with "doc_id" and "text"')
-    return fields
+    if isinstance(fields, dict):
+        id_, text = (next((fields[name] for name in names if name in fields), None) for names in (ID_NAMES, TEXT_NAMES))
+        if isinstance(id_, str | int) and isinstance(text, str):
+            return Document(str(id_), clean(text), clean(str(fields.get("title") or "")))
+    raise XlrankError(f'{place}: expected an object with "doc_id" and "text" (or "_id" or "id", and "contents")')

@@ -111,8 +111,13 @@ class Source(ABC):
         """Where translations would have been looked for, for the message that there are none."""
         return f"{self.id} has no translations of topics from {query_language} into {document_language}"
 
-    def check(self) -> Iterator[Finding]:
-        """What only this source knows to check, beside what is checked of every collection."""
+    @property
+    def unread(self) -> Sequence[str]:
+        """Files that look as if they belonged to it, and why they are not read; a line each."""
+        return ()
+
+    def check(self, document_languages: Sequence[str]) -> Iterator[Finding]:
+        """What only this source knows to check of these languages, beside what is checked of every collection."""
         yield from ()
 
     def expected_counts(self) -> dict[str, int]:

@@ -56,6 +56,7 @@ def resolver(
     sides = dict(zip(SIDES, (query_language, document_language), strict=True))
 
     def resolve(name: str) -> Composition:
+        known = name in SIDES or name in LANGUAGES or name in ALIASES
         if name in SIDES:
             language = sides[name]
             if language is None and keep_sides:
@@ -67,7 +68,6 @@ def resolver(
             name = language
         if name in replaced:
             return Leaf(name, Module.load(replaced[name]))
-        known = name in LANGUAGES or name in ALIASES
         if not known or _is_module(name):
             return Leaf(name, Module.load(SHORT.get(name, name)))
         return _language(language_code(name), replaced, stand_in)

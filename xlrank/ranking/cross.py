@@ -1,7 +1,6 @@
 """The cross-encoder (the paper): query and document are encoded together, and a relevance head scores the pair."""
 
-import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,12 +15,13 @@ from xlrank.modules import Module
 from xlrank.modules.kinds.head.layers import MAX_LENGTH, PREFIX, RankingHead, build_ranking_head, relevance
 from xlrank.precision import ResolvedPrecision
 from xlrank.progress import Progress
-from xlrank.ranking.interaction import BATCH_TOKENS, Pair, Scores
+from xlrank.ranking.interaction import BATCH_TOKENS, Pair, Scored
 from xlrank.ranking.journal import Journal
 from xlrank.ranking.pairs import Batch, EncodedPair, PairEncoder, batches_by_length
 from xlrank.ranking.shared import SharedEncoder
 
-LOG = logging.getLogger("xlrank")
+LOWEST = -10_000.0
+"""Score of a pair with a text without content: lower than any logit."""
 
 
 class CrossEncoder:
@@ -53,26 +53,19 @@ class CrossEncoder:
         compositions: Sequence[Composition],
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> Scores:
-        """See :class:`~xlrank.ranking.interaction.Interaction`; no text may be empty. A warning counts pairs that were cut."""
-        scores, notes = self._scores(pairs, compositions, journal, progress)
-        for note in notes:
-            LOG.warning("%s", note)
-        return scores
-
-    def _scores(
-        self, pairs: Sequence[Pair], compositions: Sequence[Composition], journal: Journal | None, progress: Progress | None
-    ) -> tuple[Scores, list[str]]:
-        """Scores of pairs, and a note if any was cut."""
-        scores = np.empty(len(pairs), np.float32)
+    ) -> Scored:
+        """See :class:`~xlrank.ranking.interaction.Interaction`; a note counts pairs that were cut."""
+        scores = np.full(len(pairs), LOWEST, np.float32)
         limits = {composition: self.limit(composition) for composition in dict.fromkeys(compositions)}
-        encoded, shortened = self.pairs.encode_to(pairs, [limits[composition] for composition in compositions])
+        encoded, blanks, shortened = self.pairs.encode_to(pairs, [limits[composition] for composition in compositions])
         self._warn_of_unknown(pairs, encoded)
-        finished = number = 0
-        for group in self.shared.groups(compositions):
-            lengths = [len(encoded[i][0]) + len(encoded[i][1]) for i in group.rows]
+        filled = list(encoded)
+        finished, number = len(blanks), 0
+        for group in self.shared.groups([compositions[i] for i in filled]):
+            of_group = [filled[row] for row in group.rows]
+            lengths = [len(encoded[i][0]) + len(encoded[i][1]) for i in of_group]
             for batch in batches_by_length(lengths, BATCH_TOKENS):
-                rows = [group.rows[i] for i in batch]
+                rows = [of_group[i] for i in batch]
                 known = journal.done.get(number) if journal else None
                 if known is None:
                     variants = [group.variants[i] for i in batch] if group.variants else None
@@ -84,7 +77,7 @@ class CrossEncoder:
                 number, finished = number + 1, finished + len(rows)
                 if progress:
                     progress(finished, len(pairs))
-        return scores, [_note(shortened, len(pairs), limits.values())] if shortened else []
+        return Scored(scores, blanks, [_note(shortened, len(pairs), limits.values())] if shortened else [])
 
     def limit(self, composition: Composition) -> int:
         """Word pieces that a composition's pairs are cut to.
@@ -107,11 +100,11 @@ class CrossEncoder:
         composition: Composition,
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Scores, list[str]]:
+    ) -> Scored:
         """See :class:`~xlrank.ranking.interaction.Interaction`."""
         texts = documents.fetch(document for _, document in candidates)
         pairs = [(query, texts[document].full_text) for query, document in candidates]
-        return self._scores(pairs, [composition] * len(pairs), journal, progress)
+        return self.score(pairs, [composition] * len(pairs), journal, progress)
 
     def outputs(self, batch: Batch, *compositions: Composition) -> Output:
         """Logits and hidden states of a batch.
@@ -149,10 +142,10 @@ class CrossEncoder:
             f"e.g. {plan.composition}+rank"
         )
 
-    def _warn_of_unknown(self, pairs: Sequence[Pair], encoded: Sequence[EncodedPair]) -> None:
+    def _warn_of_unknown(self, pairs: Sequence[Pair], encoded: Mapping[int, EncodedPair]) -> None:
         frame = self.base.frame
         before = len(frame.first) + 1  # the query's own separator included
-        texts = list(zip(pairs, encoded, strict=True))
+        texts = [(pairs[number], pair) for number, pair in encoded.items()]
         self._queries.look({query: left for (query, _), (left, _) in texts}, before)
         self._documents.look({document: right for (_, document), (_, right) in texts}, frame.length - before)
 

@@ -1,6 +1,5 @@
 """Late interaction: each side is encoded alone, by the composition of its side, and the sides meet in MaxSim."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, get_args
@@ -18,13 +17,12 @@ from xlrank.files import cache_folder, content_key
 from xlrank.modules.kinds.head.late import LateSettings
 from xlrank.precision import ResolvedPrecision
 from xlrank.progress import Progress
-from xlrank.ranking.interaction import Pair, Scores, Storage
+from xlrank.ranking.blank import Blank
+from xlrank.ranking.interaction import Pair, Scored, Storage
 from xlrank.ranking.journal import Journal
 from xlrank.ranking.maxsim import late_scores
 from xlrank.ranking.store import TokenStore
 from xlrank.ranking.vectors import TextVectors, TokenVectors
-
-LOG = logging.getLogger("xlrank")
 
 
 class LateInteraction:
@@ -59,25 +57,23 @@ class LateInteraction:
         compositions: Sequence[Composition],
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> Scores:
-        """See :class:`~xlrank.ranking.interaction.Interaction`; texts without content rank last, with a warning."""
+    ) -> Scored:
+        """See :class:`~xlrank.ranking.interaction.Interaction`."""
         scores = np.empty(len(pairs), np.float32)
         asked = _Distinct([query for query, _ in pairs], [self._side(each, "query") for each in compositions])
         wanted = _Distinct([document for _, document in pairs], [self._side(each, "document") for each in compositions])
         queries = self.queries.all(asked.texts, asked.compositions)
-        finished = empty = 0
+        filled = np.empty(len(wanted.texts), bool)
+        finished = 0
         for numbers, found in self.documents.batches(wanted.texts, wanted.compositions):
+            filled[numbers] = found.lengths > 0
             for query, places, rows in _by_query(numbers, asked.numbers, wanted.rows):
                 settings = self.settings(compositions[rows[0]])
-                one = late_scores(queries.chosen([query]), found.chosen(places), settings)[0]
-                scores[rows] = one
-                empty += int((one == np.float32(settings.lowest)).sum())
+                scores[rows] = late_scores(queries.chosen([query]), found.chosen(places), settings)[0]
                 finished += len(rows)
                 if progress:
                     progress(finished, len(pairs))
-        if empty:
-            LOG.warning("%s", _note(empty, "pair"))
-        return scores
+        return Scored(scores, _blanks(queries.lengths[asked.numbers] > 0, filled[wanted.numbers]), [])
 
     def score_candidates(
         self,
@@ -86,7 +82,7 @@ class LateInteraction:
         composition: Composition,
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Scores, list[str]]:
+    ) -> Scored:
         """See :class:`~xlrank.ranking.interaction.Interaction`; finished documents are kept in the store."""
         settings, store = self.settings(composition), self.store(documents, composition)
         self.fill(store, [document for _, document in candidates], documents, composition, progress)
@@ -96,14 +92,15 @@ class LateInteraction:
         for number, (query, _) in enumerate(candidates):
             by_query.setdefault(query, []).append(number)
         queries = self.query_vectors(list(by_query), composition)
+        with_query, with_document = np.empty((2, len(candidates)), bool)
         for place, rows in enumerate(by_query.values()):
             found = store.read([candidates[row][1] for row in rows])
             scores[rows] = late_scores(queries.chosen([place]), found, settings)[0]
-            full |= {candidates[row][1] for row, length in zip(rows, np.diff(found.starts), strict=True) if length >= room}
-        empty = int((scores == np.float32(settings.lowest)).sum())
-        notes = [_note(empty, "candidate")] if empty else []
-        notes += _full_note(int((np.diff(queries.starts) >= asked).sum()), len(by_query), "queries", asked)
-        return scores, notes + _full_note(len(full), len({document for _, document in candidates}), "documents", room)
+            with_query[rows], with_document[rows] = queries.lengths[place] > 0, found.lengths > 0
+            full |= {candidates[row][1] for row, length in zip(rows, found.lengths, strict=True) if length >= room}
+        notes = _full_note(int((queries.lengths >= asked).sum()), len(by_query), "queries", asked)
+        notes += _full_note(len(full), len({document for _, document in candidates}), "documents", room)
+        return Scored(scores, _blanks(with_query, with_document), notes)
 
     def search(
         self, texts: Sequence[str], documents: Documents, composition: Composition, progress: Progress | None = None
@@ -208,8 +205,10 @@ def _by_query(
         yield query, places, rows
 
 
-def _note(count: int, what: str) -> str:
-    return f"late interaction: {count} {what}{'s' if count > 1 else ''} with a text without content rank last"
+def _blanks(with_query: NDArray[np.bool_], with_document: NDArray[np.bool_]) -> list[Blank]:
+    """The pairs with a text without content, by whether each pair's query and document have some [pairs]."""
+    numbers = np.flatnonzero(~(with_query & with_document)).tolist()
+    return [Blank(number, "document" if with_query[number] else "query") for number in numbers]
 
 
 def _full_note(count: int, total: int, what: str, room: int) -> list[str]:

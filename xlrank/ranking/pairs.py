@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,12 +10,27 @@ from torch import Tensor
 
 from xlrank.bases import Base
 from xlrank.errors import XlrankError
+from xlrank.ranking.blank import Blank
 from xlrank.ranking.texts import word_pieces
 
 Pair = tuple[str, str]
 """A query and a document, as text."""
 EncodedPair = tuple[list[int], list[int]]
 """The word pieces of a query and of a document, special tokens included."""
+
+
+class EncodedPairs(NamedTuple):
+    """Pairs as word pieces.
+
+    Attributes:
+        encoded: the pairs of which both texts have content, by the pair's number.
+        blanks: the others.
+        shortened: how many pairs did not fit into their length.
+    """
+
+    encoded: dict[int, EncodedPair]
+    blanks: list[Blank]
+    shortened: int
 
 
 @dataclass(frozen=True)
@@ -66,36 +82,34 @@ class PairEncoder:
             raise XlrankError(f"max_length {max_length}: too short for a pair; expected at least {self.base.frame.length + 2}")
         return min(max_length, self.base.positions)
 
-    def tokenize(self, texts: Sequence[str], what: str) -> dict[str, list[int]]:
-        """Word pieces of each distinct text, without special tokens.
+    def encode(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
+        """The word pieces of each pair's two sides, special tokens included, cut to fit.
 
         Raises:
             XlrankError: a text holds nothing that can be tokenised.
         """
-        pieces = word_pieces(self.base, texts)
-        for text, ids in pieces.items():
-            if not ids:
-                raise XlrankError(f"ranking: a {what} is empty ({text[:40]!r}); give it text or leave it out")
-        return pieces
+        found = self.encode_to(pairs, [self.max_length] * len(pairs))
+        for number, side in found.blanks:
+            text = pairs[number][side == "document"]
+            raise XlrankError(f"ranking: a {side} is empty ({text[:40]!r}); give it text or leave it out")
+        return list(found.encoded.values())
 
-    def encode(self, pairs: Sequence[Pair]) -> list[EncodedPair]:
-        """The word pieces of each pair's two sides, special tokens included, cut to fit."""
-        return self.encode_to(pairs, [self.max_length] * len(pairs))[0]
-
-    def encode_to(self, pairs: Sequence[Pair], lengths: Sequence[int]) -> tuple[list[EncodedPair], int]:
-        """The same, each pair cut to a length of its own; and how many did not fit into theirs."""
-        frame, shortened = self.base.frame, 0
-        queries = self.tokenize([query for query, _ in pairs], "query")
-        documents = self.tokenize([document for _, document in pairs], "document")
-        encoded = []
-        for (query, document), length in zip(pairs, lengths, strict=True):
-            whole = len(queries[query]), len(documents[document])
+    def encode_to(self, pairs: Sequence[Pair], lengths: Sequence[int]) -> EncodedPairs:
+        """As :meth:`encode`, each pair cut to a length of its own; pairs with a text without content are only named."""
+        frame, pieces = self.base.frame, word_pieces(self.base, [text for pair in pairs for text in pair])
+        encoded: dict[int, EncodedPair] = {}
+        blanks, shortened = [], 0
+        for number, ((query, document), length) in enumerate(zip(pairs, lengths, strict=True)):
+            whole = len(pieces[query]), len(pieces[document])
+            if not all(whole):
+                blanks.append(Blank(number, "document" if pieces[query] else "query"))
+                continue
             q, d = cut(*whole, length - frame.length)
             shortened += (q, d) != whole
             first = frame.middle[:1]
-            left = [*frame.first, *queries[query][:q], *first]
-            encoded.append((left, [*frame.middle[1:], *documents[document][:d], *frame.last]))
-        return encoded, shortened
+            left = [*frame.first, *pieces[query][:q], *first]
+            encoded[number] = (left, [*frame.middle[1:], *pieces[document][:d], *frame.last])
+        return EncodedPairs(encoded, blanks, shortened)
 
     def batch(self, rows: Sequence[EncodedPair], variants: Sequence[int] | None = None) -> Batch:
         """Pad encoded pairs to the longest of them; ``variants`` [rows] says of which composition each is."""

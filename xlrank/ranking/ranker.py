@@ -1,5 +1,6 @@
 """The ranker: a base with a composition, which scores, ranks and re-orders documents for queries."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +20,17 @@ from xlrank.errors import XlrankError
 from xlrank.modules import Module
 from xlrank.precision import Precision, resolve_precision
 from xlrank.progress import Progress, told
+from xlrank.ranking.blank import notes_of
 from xlrank.ranking.interaction import Pair, Storage
 from xlrank.ranking.journal import Journal
 from xlrank.runs import Run
+from xlrank.text import clean, spelled
 
 if TYPE_CHECKING:
     from xlrank.ranking.explain import Explanation
     from xlrank.ranking.interaction import Interaction
+
+LOG = logging.getLogger("xlrank")
 
 Languages = tuple[str, str]
 """The languages of a query and of a document."""
@@ -154,6 +159,8 @@ class Ranker:
     ) -> NDArray[np.float32]:
         """Relevance [pairs] of (query, document) texts, in the order given: logits, or similarities in late interaction.
 
+        Pairs with a text without content score lowest, and a warning names them; another counts pairs that a cross-encoder cut.
+
         Args:
             pairs: texts.
             languages: (query's, document's) of all pairs, or of each; needed where the composition leaves languages open.
@@ -161,13 +168,28 @@ class Ranker:
             progress: told how far the work is.
 
         Raises:
-            XlrankError: a text is empty (in late interaction it ranks last), languages are missing, or nothing in the
-                composition scores relevance.
+            XlrankError: languages are missing, or nothing in the composition scores relevance.
         """
         pairs = list(pairs)
+        names = [f"the document of pair {number}" for number in range(len(pairs))]
+        return self._scored(pairs, names, languages, journal, progress)
+
+    def _scored(
+        self,
+        pairs: Sequence[Pair],
+        names: Sequence[str],
+        languages: Languages | Sequence[Languages] | None,
+        journal: Journal | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """See :meth:`score`; ``names`` are what warnings call the documents."""
         if not pairs:
             return np.empty(0, np.float32)
-        return self.interaction.score(pairs, self._compositions(languages, len(pairs)), journal, progress)
+        compositions = self._compositions(languages, len(pairs))
+        scores, blanks, notes = self.interaction.score(_spelled(pairs, languages), compositions, journal, progress)
+        for note in [*notes_of(blanks, [f"the query {query!r}" for query, _ in pairs], names), *notes]:
+            LOG.warning("%s", note)
+        return scores
 
     def _compositions(self, languages: Languages | Sequence[Languages] | None, count: int) -> list[Composition]:
         """The composition of each pair."""
@@ -196,7 +218,8 @@ class Ranker:
             languages: as for :meth:`score`; one pair of languages for each document where they differ.
         """
         records = [Document(str(i), d) if isinstance(d, str) else d for i, d in enumerate(documents)]
-        scores = self.score([(query, document.full_text) for document in records], languages=languages)
+        names = [f"document {document.id!r}" for document in records]
+        scores = self._scored([(query, document.full_text) for document in records], names, languages)
         order = sorted(range(len(records)), key=lambda i: (-scores[i], records[i].id))[:top_k]
         return [Hit(records[i], float(scores[i]), rank) for rank, i in enumerate(order, 1)]
 
@@ -220,6 +243,7 @@ class Ranker:
                 f"explain shows late interaction; this composition is a cross-encoder's: {composition}; "
                 "use a late ranking module, or late()"
             )
+        [(query, text)] = _spelled([(query, text)], languages)
         return explain(self.interaction, query, text, composition)
 
     def rerank(
@@ -237,7 +261,8 @@ class Ranker:
     ) -> Run:
         """Re-order the first ``depth`` documents of each topic; the rest of the run follows in its old order.
 
-        Topics of the run that the collection lacks are left out, with a note in the metadata.
+        Texts without content rank last, and topics of the run that the collection lacks are left out; notes in the metadata
+        name both.
 
         Args:
             run: the candidates.
@@ -267,10 +292,11 @@ class Ranker:
         composition = self.composition_for(languages)
         if not candidates:
             return merge(run, candidates, np.empty(0, np.float32), str(composition)).noted(*left_out)
-        asked = [(queries[topic], document) for topic, document in candidates]
+        asked = [(spelled(clean(queries[topic]), query_language or ""), document) for topic, document in candidates]
         with told(progress, str(composition)) as report:
-            scores, notes = self.interaction.score_candidates(asked, documents, composition, journal, report)
-        return merge(run, candidates, scores, str(composition)).noted(*left_out, *notes)
+            scores, blanks, notes = self.interaction.score_candidates(asked, documents, composition, journal, report)
+        names = [f"topic {topic!r}" for topic, _ in candidates], [f"document {document!r}" for _, document in candidates]
+        return merge(run, candidates, scores, str(composition)).noted(*left_out, *notes_of(blanks, *names), *notes)
 
 
 def merge(run: Run, candidates: Sequence[tuple[str, str]], scores: NDArray[np.float32], name: str) -> Run:
@@ -283,3 +309,14 @@ def merge(run: Run, candidates: Sequence[tuple[str, str]], scores: NDArray[np.fl
         tail = [document for document, _ in ranking if document not in new[topic]]
         new[topic] |= {document: floor - place for place, document in enumerate(tail, 1)}
     return Run.of(name, new)
+
+
+def _spelled(pairs: Sequence[Pair], languages: Languages | Sequence[Languages] | None) -> list[Pair]:
+    """The pairs in the letters of their languages, where these are known."""
+    if languages is None:
+        return list(pairs)
+    each = [languages] * len(pairs) if isinstance(languages[0], str) else languages
+    return [
+        (spelled(clean(query), one), spelled(clean(document), other))
+        for (query, document), (one, other) in zip(pairs, cast("Sequence[Languages]", each), strict=True)
+    ]

@@ -17,7 +17,7 @@ METHODS = {
 }
 CORRECTIONS = {"holm": "Holm's correction", "bh": "Benjamini and Hochberg's correction", "none": "no correction"}
 SHORT_CORRECTIONS = {"holm": "Holm", "bh": "BH", "none": "uncorrected"}
-RIGHT_TO_LEFT = ("Arabic", "Hebrew")
+RIGHT_TO_LEFT = ("Arabic", "Hebrew", "Thaana")
 """Scripts."""
 
 
@@ -91,8 +91,8 @@ def language_name(code: str) -> str:
 
 
 def direction(code: str) -> str:
-    """``rtl`` or ``ltr`` by the language's script, ``auto`` (by the text) where the language is unknown."""
-    if code not in LANGUAGES:
+    """``rtl`` or ``ltr`` by the language's script, ``auto`` (by the text) where the language or its script is unknown."""
+    if code not in LANGUAGES or not LANGUAGES[code].script:
         return "auto"
     return "rtl" if LANGUAGES[code].script in RIGHT_TO_LEFT else "ltr"
 

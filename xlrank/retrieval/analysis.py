@@ -4,7 +4,7 @@ r"""From text to the terms that BM25 counts, without Java: how a language's word
 |---|---|
 | ``words`` | maximal runs of Unicode ``\w``, lower-cased |
 | ``snowball`` | words without stop words, stemmed by Snowball, as near to Lucene's analyzers as that goes |
-| ``bigrams`` | overlapping pairs of characters where words are not set apart (Chinese, Japanese, Korean, Thai), else words |
+| ``bigrams`` | overlapping pairs of characters where words are not set apart (Chinese, Japanese, Korean, Thai, …), else words |
 | ``light`` | words without endings (:mod:`xlrank.retrieval.light`) |
 | ``prefix`` | the first five letters of words |
 | ``ngrams`` | the overlapping fours of characters in words, word borders included |
@@ -21,7 +21,8 @@ sentence of their own article among 20,000 lines, Somali 9,812; MRR / recall@10)
 | Somali | .623 / .715 | .635 / .724 | .640 / .699 | .619 / .667 | .550 / .626 | ``words``: no other is better for more queries |
 | Turkish | .666 / .740 | | .742 / .805 | .728 / .805 | .727 / .780 | Snowball: .716 / .797 |
 
-Kazakh, Uzbek and Azerbaijani have ``prefix`` because all their relatives above do best with it.
+Kazakh, Uzbek and Azerbaijani have ``prefix`` because all their relatives above do best with it. Languages that nothing is known
+of have ``bigrams``, which goes by the script of the text.
 """
 
 import re
@@ -33,22 +34,25 @@ from importlib import metadata
 from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
 from xlrank.retrieval.light import has_light_stemmer, light_stemmer
-from xlrank.text import clean
+from xlrank.text import clean, spelled
 
 Analyze = Callable[[str], list[str]]
 """From a text to its terms, in order."""
 
-FORMAT = 1
+FORMAT = 2
 """Part of what identifies an analysis: raise it when the same text is to give other terms."""
 PREFIX, NGRAM = 5, 4
 """Letters of a prefix (Can et al. 2008 found 5 best for Turkish), and of an n-gram (McNamee and Mayfield 2004: 4 to 5)."""
 CACHED = 1 << 18
 """Words whose terms are remembered."""
-WORD = re.compile(r"[\w\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0d7f\u0e31-\u0e4e\u200c\u200d]+")
+WORD = re.compile(
+    r"[\w\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u07a6-\u07b0\u0900-\u0963\u0966-\u0ddf\u0e31-\u0e4e"
+    r"\u0eb1-\u0ecd\u0f71-\u0f84\u0f8d-\u0fbc\u102b-\u103e\u1056-\u109d\u17b4-\u17d3\u200c\u200d]+"
+)
 """Accents that cannot be composed, vowel signs, and the joiners of Arabic and Indic scripts stay inside their word."""
 UNSPACED = re.compile(
     r"(?P<run>[\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
-    r"|[\uac00-\ud7a3]+|[\u0e00-\u0e7f]+)"
+    r"|[\uac00-\ud7a3]+|[\u0e00-\u0e7f]+|[\u0e80-\u0eff]+|[\u1000-\u109f]+|[\u1780-\u17ff]+)"
 )
 BIGRAM_LANGUAGES = ("zh", "ja", "ko", "th")
 STOP_WORDS = {
@@ -70,6 +74,7 @@ DIGITS = {zero + i: str(i) for zero in (0x660, 0x6F0) for i in range(10)}
 PERSIAN = DIGITS | str.maketrans("\u200c\u064a\u0649\u06d2\u0643\u06c0\u06c1", " \u06cc\u06cc\u06cc\u06a9\u0647\u0647")
 """One letter for what Arabic keyboards write in several ways; the joiner parts words, as in Lucene's Persian analyzer."""
 ARABIC_MARKS = re.compile("[\u0640\u064b-\u0652]")
+JOINERS = dict.fromkeys((0x200C, 0x200D))
 
 
 def words(text: str) -> list[str]:
@@ -78,7 +83,12 @@ def words(text: str) -> list[str]:
     Composed (NFKC) first, so that a letter is one letter however it was typed; accents that cannot be composed and
     the joiners of Arabic script stay inside their word; a dotted capital I becomes a plain i, as Turkic languages want.
     """
-    return WORD.findall(lower_case(unicodedata.normalize("NFKC", clean(text))))
+    return _lower_cased_words(compatible(text))
+
+
+def compatible(text: str) -> str:
+    """The text as its words are compared: cleaned, and with one form (NFKC) of what compatibility knows several of."""
+    return unicodedata.normalize("NFKC", clean(text))
 
 
 def lower_case(text: str) -> str:
@@ -113,8 +123,12 @@ def without_lucene(language: str) -> str:
 
 def _prepared_words(language: str) -> Analyze:
     """Words after what some languages need first."""
-    prepare = {"tr": _turkish, "az": _turkish, "uz": _uzbek, "en": _english, "fa": _persian, "ar": _arabic}.get(language)
-    return words if prepare is None else lambda text: words(prepare(unicodedata.normalize("NFKC", text)))
+    prepare = PREPARED.get(language, str)
+    return lambda text: _lower_cased_words(prepare(spelled(compatible(text), language)))
+
+
+def _lower_cased_words(text: str) -> list[str]:
+    return WORD.findall(lower_case(text))
 
 
 def _turkish(text: str) -> str:
@@ -135,7 +149,23 @@ def _persian(text: str) -> str:
 
 
 def _arabic(text: str) -> str:
-    return ARABIC_MARKS.sub("", text).translate(DIGITS)
+    return ARABIC_MARKS.sub("", text).translate(DIGITS | JOINERS)
+
+
+def _kyrgyz(text: str) -> str:
+    return text.replace("\u0451", "\u0435").replace("\u0401", "\u0415")  # ё is often written without its dots
+
+
+PREPARED: dict[str, Callable[[str], str]] = {
+    "tr": _turkish,
+    "az": _turkish,
+    "uz": _uzbek,
+    "en": _english,
+    "fa": _persian,
+    "ar": _arabic,
+    "ky": _kyrgyz,
+}
+"""What the texts of a language need before they are split into words."""
 
 
 class _Terms(dict[str, str]):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from xlrank.bases import Base
 from xlrank.collections import Collection, Topic
+from xlrank.collections.collection import spelled_topics
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition, parse
 from xlrank.composition.resolve import StandInRule, resolver
@@ -16,6 +17,7 @@ from xlrank.errors import XlrankError
 from xlrank.progress import StageProgress, shown
 from xlrank.retrieval.expression import Call
 from xlrank.runs import Run
+from xlrank.text import clean, few
 
 T = TypeVar("T")
 
@@ -70,7 +72,9 @@ class Search:
     @cached_property
     def originals(self) -> list[Topic]:
         """All topics, in their own language."""
-        return self.collection.topics(self.query_language) if self.asked is None else list(self.asked)
+        if self.asked is None:
+            return self.collection.topics(self.query_language)
+        return spelled_topics(self.asked, self.query_language)
 
     @property
     def translations(self) -> list[Topic]:
@@ -115,7 +119,21 @@ class Search:
     def queries(self, topics: Sequence[Topic]) -> dict[str, str]:
         """Query texts by topic id; topics without any text in the wanted fields are left out."""
         texts = {topic.id: topic.query(self.fields) for topic in self.chosen(topics)}
-        return {topic: text for topic, text in texts.items() if text}
+        return {topic: text for topic, text in texts.items() if clean(text)}
+
+    def blanks(self) -> list[str]:
+        """Notes on topics and documents without content, which find nothing and are never found."""
+        notes = []
+        found = self.queries(self.originals)
+        topics = [f"topic {topic.id!r}" for topic in self.chosen(self.originals) if topic.id not in found]
+        if topics:
+            lacking = f"no text in {self.fields}"
+            notes.append(few(topics, f"has {lacking} and finds nothing", f"have {lacking} and find nothing"))
+        facts = self.documents.facts
+        if facts["empty"]:
+            names = [f"document {id_!r}" for id_ in facts["empty_ids"]]
+            notes.append(few(names, "has no text and is never found", "have no text and are never found", facts["empty"]))
+        return notes
 
 
 class FirstStage(ABC):

@@ -51,7 +51,7 @@ class Late(FirstStage):
         queries = search.queries(search.originals)
         metadata = {"method": {"name": "late", "composition": str(composition), "depth": search.depth}}
         if not queries:
-            return Run("late", {}, metadata)
+            return Run("late", {}, metadata).noted(*search.blanks())
         documents = search.documents
         with search.progress(f"{search.document_language} token vectors of documents") as told:
             ids, scores = engine.search(list(queries.values()), documents, composition, told)
@@ -60,7 +60,7 @@ class Late(FirstStage):
         for topic, row in zip(queries, scores, strict=True):
             best = order[np.argsort(-row[order], kind="stable")][: search.depth]  # equal scores in the order of ids
             rankings[topic] = tuple((ids[i], float(row[i])) for i in best if row[i] > lowest)
-        return Run("late", rankings, metadata)
+        return Run("late", rankings, metadata).noted(*search.blanks())
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""

@@ -67,7 +67,7 @@ class Lexical(FirstStage):
             queries = model.expanded(queries, run, search.documents)
         with search.progress(f"{search.query_language}-{search.document_language} searching ({self.call.name})"):
             found = self._engine(search.document_language).search(index, queries, search.depth)
-        return found.noted(f"{self.call} {search.query_language}: {note}") if note else found
+        return found.noted(*search.blanks(), *([f"{self.call} {search.query_language}: {note}"] if note else []))
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""

@@ -95,7 +95,8 @@ class Dense(FirstStage):
         (index,) = self.index(search)
         queries = search.queries(search.originals)
         with search.progress(f"{search.query_language}-{search.document_language} searching ({self.call.name})"):
-            return self._retriever(search).search(index, search.documents, queries, search.depth, feedback)
+            found = self._retriever(search).search(index, search.documents, queries, search.depth, feedback)
+        return found.noted(*search.blanks())
 
     def index(self, search: Search) -> list[Path]:
         """See :class:`FirstStage`."""
@@ -165,7 +166,7 @@ class Fusion(CompoundStage):
         """See :class:`CompoundStage`."""
         from xlrank.retrieval.fusion import fuse
 
-        return fuse(runs, depth=search.depth, **self.settings)
+        return fuse(runs, depth=search.depth, **self.settings).noted(*search.blanks())
 
 
 class Given(FirstStage):

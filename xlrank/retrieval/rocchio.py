@@ -44,6 +44,8 @@ class Rocchio:
     ) -> "Vectors":
         """The queries' vectors [queries, dimensions], moved; those of topics that the run lacks stay as they are.
 
+        Documents without text have no vector to move towards.
+
         Args:
             queries: vectors of the topics.
             topics: their ids, in the same order.
@@ -58,8 +60,8 @@ class Rocchio:
         rows = index.rows({id_ for ids in best for id_ in ids})
         moved = np.array(queries, np.float32)
         for number, ids in enumerate(best):
-            if ids:
-                relevant = np.asarray(index.vectors[sorted(rows[id_] for id_ in ids)], np.float32).mean(axis=0)
+            if here := sorted(rows[id_] for id_ in ids if id_ in rows):
+                relevant = np.asarray(index.vectors[here], np.float32).mean(axis=0)
                 moved[number] = (moved[number] + self.weight * relevant) / (1 + self.weight)
         if similarity == "cosine":
             moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.finfo(np.float32).tiny)

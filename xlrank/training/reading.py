@@ -8,6 +8,7 @@ from typing import Any
 
 from xlrank.errors import XlrankError
 from xlrank.files import DAMAGE, open_packed
+from xlrank.text import clean
 
 MAX_LINE = 20_000
 """Characters of a line that are kept together; a longer one becomes several, cut at white space where there is some."""
@@ -37,7 +38,7 @@ class Reading:
 
 
 def read_lines(path: Path, facts: Reading | None = None) -> Iterator[str]:
-    """The lines of a UTF-8 text file, ``.xz`` or ``.gz`` included; of a ``.tsv`` the last column.
+    """The cleaned lines of a UTF-8 text file, ``.xz`` or ``.gz`` included; of a ``.tsv`` the last column.
 
     Args:
         path: the file.
@@ -100,7 +101,7 @@ class _Splitter:
             self.held, self.given, self.spoilt = "", 0, False
 
     def _give(self, text: str) -> Iterator[str]:
-        text = text.strip()
+        text = clean(text)
         if text:
             self.given += 1
             self.facts.lines += 1

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
 from xlrank.scripts import script_share
+from xlrank.text import spelled
 from xlrank.training.reading import MAX_LINE, Reading, read_lines
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def text_blocks(
     reading, sample = Reading(), _Sample(max_tokens * CHARACTERS_A_PIECE, seed)
     for path in paths:
         for line in read_lines(path, reading):
-            sample.add(line)
+            sample.add(line if language is None else spelled(line, language))
     lines, names = sample.lines(), ", ".join(map(str, paths))
     cut = max(1, round(len(lines) * heldout))
     wanted = min(max_tokens, HELDOUT_BLOCKS * (length - 2))

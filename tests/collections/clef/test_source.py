@@ -200,6 +200,21 @@ def test_parts_are_missing(home: Path) -> None:
     )
 
 
+def test_only_the_languages_asked_for_are_checked(home: Path) -> None:
+    for part in ("DocumentData/finnish", "DocumentData/german", "RelAssess/2003"):
+        for path in (home / part).rglob("*"):
+            if path.is_file() and not path.name.lower().endswith(("en", "english")):
+                path.unlink()
+    assert len(check(Collection("clef/2003"))[1]) > 3
+    facts, problems = check(Collection("clef/2003/ky-en"))
+    assert problems == []
+    assert not [line for line in facts if line.startswith(("files de", "documents de", "files fi"))]
+    (home / "Topics").rename(home / "No topics")
+    shutil.rmtree(home / "clef-low-resource")
+    [problem] = check(Collection("clef/2003/ky-en"))[1]
+    assert problem.startswith("clef/2003: topics in Kyrgyz are missing")
+
+
 def test_a_file_of_another_year(home: Path) -> None:
     shutil.copy(home / "Topics" / "2002" / "Top-en02.txt", home / "Topics" / "2003" / "Top-en03.txt")
     shutil.copy(home / "RelAssess" / "2002" / "qrels_english", home / "RelAssess" / "2003" / "qrels_english")

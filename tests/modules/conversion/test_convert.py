@@ -159,7 +159,7 @@ def bad_release(release: Path, folder: Path) -> Path:
     weights = torch.load(folder / files.RANKING / "pytorch_adapter.bin")
     next(iter(weights.values()))[0] = float("nan")
     torch.save(weights, folder / files.RANKING / "pytorch_adapter.bin")
-    files.mask(folder / "sft/mlm/rf_2/tlh")
+    files.mask(folder / "sft/mlm/rf_2/xx")
     return folder
 
 
@@ -169,11 +169,11 @@ def test_bad_modules_are_named_and_spoil_nothing(packed: bool, release: Path, ba
     if packed:
         source = files.packed(source, tmp_path / "bad.tar.gz")
     done = convert(source, tmp_path / "out", base=base)
-    assert set(done.failed) == {"language/ky", "ranking/en-rf4", "language/tlh-mask"}
+    assert set(done.failed) == {"language/ky", "ranking/en-rf4", "language/xx-mask"}
     assert set(done.written) == set(files.IDS) - {"language/ky", "ranking/en-rf4"}
     assert "adapter_config.json: cannot be read" in done.failed["language/ky"]
     assert "NaN" in done.failed["ranking/en-rf4"]
-    assert "unknown language 'tlh'" in done.failed["language/tlh-mask"]
+    assert "unknown language 'xx'" in done.failed["language/xx-mask"]
     assert all(reason.startswith(str(source)) and "\n" not in reason for reason in done.failed.values())
     assert not (tmp_path / "out/language/ky").exists()
     assert not [path for path in tmp_path.rglob(".*")]
@@ -284,7 +284,7 @@ def test_unknown_wishes(base: Base, tmp_path: Path) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"to": "onnx"}, "unknown module format 'onnx'"),
         ({"role": "head"}, "unknown role 'head'"),
-        ({"language": "tlh"}, "unknown language 'tlh'"),
+        ({"language": "xx"}, "unknown language 'xx'"),
     ]
     for wish, word in wrong:
         with refused(word):

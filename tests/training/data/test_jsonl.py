@@ -9,7 +9,7 @@ import pytest
 
 from xlrank.errors import XlrankError
 from xlrank.training.data import Example, read_examples, read_groups
-from xlrank.training.data.records import Targets
+from xlrank.training.data.records import Targets, query_key
 
 GROUP = {"query": "q", "positive": "p", "negatives": ["n", "m"]}
 TRIPLE = {"query": "t", "positive": "p", "negative": "n"}
@@ -30,6 +30,10 @@ def test_layouts_are_told_apart_by_their_keys(tmp_path: Path) -> None:
         Example("q", ("d",), (1,)),
         Example("w", ("d",), (0,)),
     ]
+
+
+def test_queries_that_differ_in_typing_only_are_one() -> None:
+    assert query_key(" Ha\u0308rka\u0308\u200d  joki") == query_key("härkä joki") != query_key("harka joki")
 
 
 def test_pairs_of_a_query_that_follow_each_other_make_a_group(tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ def test_both_widths_are_read_packed_or_not(tmp_path: Path, ending: str) -> None
         assert tuple(pair) == (text.count("\n"), source, "суу", "water")
 
 
+def test_sides_are_cleaned(tmp_path: Path) -> None:
+    [pair] = read_pairs(written(tmp_path / "a.tsv", [("кыи\u0306ын\u200d", " soft\u00adware\u200b")]))
+    assert pair[2:] == ("кыйын", "software")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -59,7 +64,7 @@ def test_every_bad_kind_is_counted_and_named(tiny_base: Base, tmp_path: Path, ca
         ("het water", "the water"),
         ("суу менен", "дарыя"),
         GOOD[0],
-        ("\u200e\ufeff", "doctor"),
+        ("—", "doctor"),
     ]
     path = written(tmp_path / "bad.tsv", [*GOOD, *bad])
     with caplog.at_level(logging.WARNING, "xlrank"):

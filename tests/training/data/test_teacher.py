@@ -54,3 +54,9 @@ def test_nothing_to_write(tmp_path: Path) -> None:
     with pytest.raises(XlrankError, match="there are no groups to write"):
         write_groups(tmp_path / "none.jsonl", [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_text_is_no_judgement(tiny_base: Base) -> None:
+    ranker = tiny_base + make_ranking(tiny_base, 3)
+    with pytest.raises(XlrankError, match="teacher: a text is missing or empty"):
+        list(score_with(ranker, [{"query": "q", "positive": "water", "negatives": ["\u200b"]}]))

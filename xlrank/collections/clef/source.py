@@ -1,6 +1,6 @@
 """The source for ``clef/2000`` to ``clef/2003``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,10 @@ class ClefSource(Source):
         path = self.home.translations_file(query_language, document_language)
         return f"{path} is missing (topic_id TAB title TAB description, all years in one file)"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self, document_languages: Sequence[str]) -> Iterator[Finding]:
         """What is here of every newspaper, and how many documents a language has according to the literature."""
         yield Finding(f"{self.id}: files in {self.home.folder}")
-        for language in self.document_languages:
+        for language in document_languages:
             named = layouts(self.year, language)
             counts = (f"{layout.name} {len(self.home.document_files(layout)) or 'missing'}" for layout in named)
             yield Finding(f"files {language}: {', '.join(counts)}")

@@ -1,7 +1,7 @@
 """HC4 as a collection: ``hc4/{fa,ru,zh}/{train,dev,test}``."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -138,7 +138,7 @@ class Hc4Source(Source):
             raise XlrankError(f"{path}: none of the {len(judged)} judged documents is among the {len(documents)} in {language!r}")
         return qrels
 
-    def check(self) -> Iterator[Finding]:
+    def check(self, document_languages: Sequence[str]) -> Iterator[Finding]:
         """Which files are here, where the topics' texts come from, the grades, and every document's published checksum."""
         parts = self.files.parts()
         yield Finding("files: " + ", ".join(f"{part} {'here' if here else 'absent'}" for part, here in parts.items()))

@@ -129,7 +129,8 @@ def _describe(path: PurePosixPath, format: str, files: tuple[str, ...], within: 
     role = "ranking" if format == "hf" else role
     parts = _telling(full)
     languages = [ALIASES.get(part, part) for part in map(str.lower, parts[:-3:-1])] if role == "language" else []
-    language = next((part for part in languages if part in LANGUAGES), None)
+    # Folders are called my, is or to for other reasons than Burmese, Icelandic and Tongan.
+    language = next((part for part in languages if part in LANGUAGES and LANGUAGES[part].family), None)
     name = language or _plain(parts[-1] if parts else "") or "unnamed"
     step = re.fullmatch(r"checkpoint-(\d+)", full.name)
     return FoundModule(_id(role, name, format), path, format, files, role, language, step=int(step[1]) if step else 0)

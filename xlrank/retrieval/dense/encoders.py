@@ -97,15 +97,25 @@ class MeanPooledEncoder:
         return self.query_prefix if side == "query" else self.document_prefix
 
     def encode(self, texts: Sequence[str], side: Side | None = None, progress: Progress | None = None) -> Vectors:
-        """Unit vectors [texts, hidden] in float32; batches are formed by length."""
+        """Unit vectors [texts, hidden] in float32; batches are formed by length.
+
+        Raises:
+            XlrankError: the prefix alone takes all of the length, so that nothing would be left of any text.
+        """
         vectors = np.empty((len(texts), int(self.base.config.hidden_size)), np.float32)
         if not texts:
             return vectors
         prefix = self.prefix(side) if side else ""
+        taken = len(self.base.tokenizer(clean(prefix))["input_ids"])
+        if taken >= self._length:
+            raise XlrankError(
+                f"dense retrieval: {self._length} word pieces leave no room beside the prefix {prefix!r}; expected a max_length "
+                f"of at least {taken + 1}"
+            )
         encoded: list[list[int]] = self.base.tokenizer(
             [clean(prefix + text) for text in texts], truncation=True, max_length=self._length, verbose=False
         )["input_ids"]
-        self._look(texts, encoded, prefix, side)
+        self._unknown["query" if side == "query" else "document"].look(dict(zip(texts, encoded, strict=True)), taken)
         order = sorted(range(len(texts)), key=lambda i: -len(encoded[i]))
         start = 0
         while start < len(order):
@@ -115,11 +125,6 @@ class MeanPooledEncoder:
             if progress:
                 progress(start, len(order))
         return vectors
-
-    def _look(self, texts: Sequence[str], encoded: Sequence[list[int]], prefix: str, side: Side | None) -> None:
-        """Warn of texts that the tokenizer does not know."""
-        beside = len(self.base.tokenizer(prefix)["input_ids"])
-        self._unknown["query" if side == "query" else "document"].look(dict(zip(texts, encoded, strict=True)), beside)
 
     @cached_property
     def _unknown(self) -> dict[Side, UnknownPieces]:

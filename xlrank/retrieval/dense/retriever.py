@@ -20,7 +20,7 @@ from xlrank.retrieval.dense.search import nearest
 from xlrank.retrieval.dense.store import FORMAT, Storage, VectorIndex, build, open_index
 from xlrank.retrieval.rocchio import Rocchio
 from xlrank.runs import Run
-from xlrank.text import clean
+from xlrank.text import clean, few
 
 
 class DenseRetriever:
@@ -122,19 +122,23 @@ class DenseRetriever:
         Args:
             index: what :meth:`index` returned for these ``documents``.
             documents: the indexed documents, in the same order; they are not read again.
-            queries: topic id to text.
+            queries: topic id to text. One without content has no entry in the run, and a note names it.
             depth: documents a query, at least 1.
             feedback: moves the queries towards the best documents of a run.
 
         Raises:
-            XlrankError: the index is damaged, was made for other documents or by another model, or a query is empty; or the run
-                of ``feedback`` ranks other documents.
+            XlrankError: the index is damaged, was made for other documents or by another model; or the run of ``feedback``
+                ranks other documents.
         """
         if depth < 1:
             raise XlrankError(f"depth is {depth}; expected the number of documents wanted for a topic, at least 1")
         empty = [topic for topic, query in queries.items() if not clean(query)]
         if empty:
-            raise XlrankError(f"dense retrieval: the query of topic {empty[0]!r} is empty")
+            rest = {topic: query for topic, query in queries.items() if clean(query)}
+            note = few(
+                [f"topic {topic!r}" for topic in empty], "has no content and finds nothing", "have no content and find nothing"
+            )
+            return self.search(index, documents, rest, depth, feedback).noted(note)
         stored = open_index(Path(index))
         self._check(stored, documents)
         asked = self.embed(list(queries.values()), side="query")

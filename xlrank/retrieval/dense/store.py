@@ -65,16 +65,19 @@ class VectorIndex:
         return [self._ids[start : self._ids.find(b"\n", start)].decode() for start in starts]
 
     def rows(self, ids: Iterable[str]) -> dict[str, int]:
-        """The numbers of some documents by their ids.
+        """The numbers of some documents by their ids; those without text are left out.
 
         Raises:
-            XlrankError: one is not in the index, or has no text.
+            XlrankError: one is not in the index.
         """
-        order = np.argsort(self.places)[int((self.places < 0).sum()) :]
+        without = np.flatnonzero(self.places < 0)
+        order = np.argsort(self.places)[len(without) :]
         found = {}
         for wanted in ids:
             place = bisect_left(order, wanted, key=lambda row: self.ids(np.array([row]))[0])
             if place == len(order) or self.ids(order[place : place + 1])[0] != wanted:
+                if wanted in self.ids(without):
+                    continue
                 raise XlrankError(f"{self.path}: holds no document {wanted!r}; it was made for other documents")
             found[wanted] = int(order[place])
         return found

@@ -72,7 +72,7 @@ def language_codes(tokenizer: Any, model: str, source: str, target: str) -> Code
         _check(model, {source: source in numbers, target: target in numbers})
         return Codes(source=source, first=int(numbers[target]))
     if "eng_Latn" in vocabulary:
-        _check(model, {code: FLORES[code] in vocabulary for code in (source, target)})
+        _check(model, {code: FLORES.get(code) in vocabulary for code in (source, target)})
         return Codes(source=FLORES[source], first=int(tokenizer.convert_tokens_to_ids(FLORES[target])))
     if "en_XX" in vocabulary:
         known = {token[:2]: token for token in vocabulary if re.fullmatch(r"[a-z]{2}_[A-Z]{2}", token)}
@@ -99,7 +99,7 @@ def _opus(tokenizer: Any, vocabulary: set[str], model: str, source: str, target:
             raise XlrankError(f"translation model {model!r}: its {side} language is {other!r}, not {wanted!r}; choose another")
     if not marks:
         return Codes()
-    names = (target, *LANGUAGES[target].aliases, FLORES[target])
+    names = (target, *LANGUAGES[target].aliases, *([FLORES[target]] if target in FLORES else []))
     mark = next((f">>{name}<<" for name in names if f">>{name}<<" in vocabulary), None)
     if mark is None:
         # Scripts and regions follow an underscore: >>cmn_Hans<<.

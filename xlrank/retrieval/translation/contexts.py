@@ -1,7 +1,6 @@
 """Words in their context: the encoder's last states of a word's pieces, averaged."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 
 from xlrank.bases import Base, LastStates
 from xlrank.precision import resolve_precision
-from xlrank.retrieval.analysis import WORD, lower_case
-from xlrank.text import clean
+from xlrank.retrieval.analysis import WORD, compatible, lower_case
 
 UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
 """Letters of scripts that do not set words apart; there each word piece counts as a word."""
@@ -46,7 +44,7 @@ def words_in_context(
         skip: characters at the beginning of each text that are no part of it.
         progress: told how many texts are done.
     """
-    normal = [unicodedata.normalize("NFKC", clean(text)) for text in texts]
+    normal = [compatible(text) for text in texts]
     encoded: Any = base.tokenizer(
         normal, truncation=True, max_length=min(256, base.max_length), return_offsets_mapping=True, verbose=False
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from xlrank.collections.lines import text_lines
 from xlrank.errors import XlrankError
-from xlrank.text import sentences, word_count
+from xlrank.text import clean, sentences, word_count
 from xlrank.training.reading import read_lines
 
 LEAST_SENTENCES = 6
@@ -125,7 +125,7 @@ def _article(title: str, text: str) -> tuple[Article | None, str]:
     counts = [word_count(part) for part in parts]
     if sum(counts[OPENING:]) < PASSAGE_WORDS[0]:
         return None, NO_PASSAGE
-    return Article(title.strip(), parts, counts), ""
+    return Article(clean(title), parts, counts), ""
 
 
 def read_articles(path: Path) -> Iterator[tuple[str, str]]:

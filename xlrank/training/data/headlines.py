@@ -54,7 +54,7 @@ def headline_pairs(paths: Sequence[Path], *, seed: int, limit: int | None = None
         for title, text in read_articles(path):
             if len(found) == limit:
                 break
-            name = query_key(clean(title))
+            name = query_key(title)
             if not name or name in found:
                 skipped[REPEATED if name else UNTITLED] += 1
             elif pair := _pair(clean(title), text, random.Random(f"{seed} {name}")):

@@ -92,7 +92,7 @@ def mine(
 
     Args:
         questions: JSON lines ``{"query_id", "text", "doc_id", "label"}``; only label 1 is used.
-        paragraphs: JSON lines ``{"doc_id", "text"}``.
+        paragraphs: JSON lines ``{"doc_id", "text"}``; those without text are left out.
         base: bi-encoder that finds the hard negatives (``dense`` only).
         method: ``dense``, or ``bm25`` by Lucene.
         negatives: negatives a group; 0 makes pairs ``{"query", "positive"}``, which late interaction can learn from.
@@ -116,7 +116,7 @@ def mine(
     if limit < 1:
         raise XlrankError(f"train pairs: a limit of {limit} groups; expected 1 or more (--limit)")
     with progress("reading paragraphs"):
-        documents = list(read_documents(paragraphs))
+        documents = [document for document in read_documents(paragraphs) if document.text]
     wanted = Negatives(negatives, hard, ranks)
     wanted.check(len(documents), paragraphs)
     if method == "dense" and base is None and negatives:

@@ -14,7 +14,7 @@ from xlrank.errors import XlrankError
 from xlrank.languages import LANGUAGES
 from xlrank.ranking.texts import word_pieces
 from xlrank.scripts import script_share
-from xlrank.text import word_count
+from xlrank.text import spelled, word_count
 
 FULL_WEIGHT_WORDS = 8
 """Pivot words from which on a pair counts in full; a menu entry of two words says little about how sentences mean."""
@@ -102,13 +102,16 @@ class _Checker:
     """What is wrong with pairs, counted over all files."""
 
     def __init__(self, language: str, pivot: str) -> None:
+        self.languages = language, pivot
         self.scripts = LANGUAGES[language].script, LANGUAGES[pivot].script
         self.skipped: Counter[str] = Counter()
         self.seen: set[tuple[str, str]] = set()
 
     def usable(self, path: Path, base: Base) -> list[SentencePair]:
         """The usable pairs of a file; one line warns of the others."""
-        pairs, faults = list(read_pairs(path)), dict[str, list[int]]()
+        language, pivot = self.languages
+        pairs = [p._replace(text=spelled(p.text, language), translation=spelled(p.translation, pivot)) for p in read_pairs(path)]
+        faults = dict[str, list[int]]()
         kept = []
         for pair in pairs:
             reason = self.fault(pair)

@@ -99,8 +99,8 @@ class Source(ABC):
 
 
 def query_key(text: str) -> str:
-    """Equal for queries that differ in letter case and spaces only: they must not stand on both sides of a split."""
-    return " ".join(text.casefold().split())
+    """Equal for queries that differ in letter case, spaces and typing only: they must not stand on both sides of a split."""
+    return " ".join(clean(text).casefold().split())
 
 
 def checked_text(value: object, place: str) -> str:

@@ -11,7 +11,7 @@ from xlrank.files import replacing
 from xlrank.progress import Progress
 from xlrank.ranking import Ranker
 from xlrank.ranking.ranker import Languages
-from xlrank.training.data.records import Example
+from xlrank.training.data.records import Example, checked_text
 
 SCORED = 256
 """Groups that the teacher scores at a time: enough for batches of texts of like length, few enough to be held."""
@@ -45,6 +45,8 @@ def score_with(
     iterator, done = iter(groups), 0
     while part := [dict(group) for group in islice(iterator, SCORED)]:
         pairs = [(group["query"], text) for group in part for text in (group["positive"], *group["negatives"])]
+        for text in (text for pair in pairs for text in pair):
+            checked_text(text, "teacher")  # its score would be no judgement
         scores = iter(ranker.score(pairs, languages=languages).tolist())
         for group in part:
             yield group | {"scores": [round(score, DIGITS) for score in islice(scores, 1 + len(group["negatives"]))]}
