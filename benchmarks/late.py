@@ -1,7 +1,8 @@
 """Late interaction: re-ordering beside the cross-encoder, MaxSim beside its matrix product, making and storing document vectors.
 
-``python -m benchmarks.late [RANKING [NARROW …]]``: modules for late interaction, by default a random adapter of reduction factor
-8; NARROW are others with a projection (``dim``), compared in what they store and lose.
+``python -m benchmarks.late [RANKING [NARROW …]]``: modules for late interaction, by default the shipped one; NARROW are others
+with a projection (``dim``), compared in what they store and lose, by default RANKING itself with its token vectors projected to
+the principal directions of those of German documents.
 """
 
 import os
@@ -22,9 +23,7 @@ from xlrank.collections import Collection
 from xlrank.composition import Composition, as_composition, late
 from xlrank.evaluation.metrics import evaluate, mean
 from xlrank.modules import Module
-from xlrank.modules.kinds.adapter.config import AdapterConfig
-from xlrank.modules.kinds.adapter.layers import Adapter
-from xlrank.modules.kinds.head.late import LateSettings
+from xlrank.modules.kinds.head.late import PROJECTION, LateSettings, principal_directions
 from xlrank.modules.module import LATE
 from xlrank.precision import resolve_precision
 from xlrank.ranking.interaction import Storage
@@ -41,12 +40,13 @@ TOPICS, DEPTH, CROSS_DEPTH = 8, 100, 2
 TEXTS, ROUNDS = 16, 5
 QUERY_TOKENS, DOCUMENT_TOKENS, MANY = 40, 120, 200
 LANGUAGES = ("ky", "ug", "tr", "sw", "so")
+NARROW = (128, 64)
 
 
 def run(names: Sequence[str] = ()) -> None:
     """Measure and print; document vectors are made in a cache of their own."""
-    base, precision, modules = Base(), resolve_precision("auto"), [Module.load(name) for name in names]
-    rank = modules[0] if modules else random_module(base)
+    base, precision = Base(), resolve_precision("auto")
+    rank, *narrow = [Module.load(name) for name in names or ["ranking/en"]]
     kept = os.environ.get("XLRANK_CACHE")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XLRANK_CACHE"] = folder
@@ -59,20 +59,19 @@ def run(names: Sequence[str] = ()) -> None:
             print_table(title, ["", "documents/s", "tokens/s", "time to the plain encoder"], encoding(base, rank))
             title = f"Search in all {len(Collection('mini').documents('en'))} English documents of mini: MAP"
             header = ["", "bytes a document", *LANGUAGES]
-            print_table(title, header, list(storing(base, modules or [late()])))
+            print_table(title, header, list(storing(base, [rank, *(narrow or [projected(base, rank, dim) for dim in NARROW])])))
         finally:
             os.environ.pop("XLRANK_CACHE")
             os.environ |= {} if kept is None else {"XLRANK_CACHE": kept}
-    if len(modules) < 2:
-        print("\nNo projections (dim) compared: python -m benchmarks.late RANKING NARROW names modules that have them.")
 
 
-def random_module(base: Base) -> Module:
-    """A ranking adapter as late interaction has them, with random weights."""
-    torch.manual_seed(8)
-    config, settings = AdapterConfig(reduction_factor=8), {LATE: LateSettings().as_dict()}
-    tensors = Adapter(config, *sizes(base)).state_dict()
-    return make(base, tensors, "adapter", "random, rf 8", role="ranking", config=config.as_dict() | settings)
+def projected(base: Base, rank: Module, dim: int) -> Module:
+    """A ranking module with a projection found without training, from documents in another language than those searched."""
+    texts = [document.full_text for document in Collection("mini").documents("de")]
+    vectors = TextVectors(base, "document", resolve_precision("auto")).all(texts, [as_composition(rank)] * len(texts)).vectors
+    tensors = dict(rank.tensors) | {PROJECTION: principal_directions(vectors.T.double() @ vectors.double(), dim).float()}
+    config = dict(rank.config) | {LATE: {**LateSettings.of(rank).as_dict(), "dim": dim}}
+    return make(base, tensors, rank.kind, f"{rank.name}, {dim} dimensions", role="ranking", language="en", config=config)
 
 
 def reordering(base: Base, rank: Module) -> list[list[str]]:

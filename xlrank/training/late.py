@@ -8,7 +8,7 @@ from torch import Tensor
 
 from xlrank.composition.encoder import ComposedEncoder
 from xlrank.errors import XlrankError
-from xlrank.modules.kinds.head.late import LateHead, LateSettings, maxsim
+from xlrank.modules.kinds.head.late import LateHead, LateSettings, maxsim, principal_directions
 from xlrank.training.loop import Learner
 from xlrank.training.losses import LateLossName, ranking_loss
 
@@ -97,9 +97,6 @@ class LateModel(Learner):
     def start_projection(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
         """Start the head's projection at the principal directions of the encoder's token vectors in these batches.
 
-        Uncentred, since MaxSim compares the vectors as they are; of all projections of its size this one changes their inner
-        products least.
-
         Raises:
             XlrankError: the batches have fewer tokens than the projection has dimensions.
         """
@@ -116,7 +113,7 @@ class LateModel(Learner):
                 products, tokens = products + vectors.T @ vectors, tokens + len(vectors)
         if tokens < size:
             raise XlrankError(f"train ranking: {tokens} tokens to find {size} dimensions (dim) by; expected more training data")
-        projection.weight.copy_(torch.linalg.eigh(products).eigenvectors[:, -size:].flip(1).T)
+        projection.weight.copy_(principal_directions(products, size))
 
     def count(self, batch: Mapping[str, Tensor]) -> dict[str, int]:
         """Queries and documents seen, and texts left out for want of content."""

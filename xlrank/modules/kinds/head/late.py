@@ -135,6 +135,18 @@ class LateHead(nn.Module):
             return normalize(vectors, dim=-1) * content.unsqueeze(-1), pooled
 
 
+def principal_directions(products: Tensor, size: int) -> Tensor:
+    """The projection that changes the inner products of vectors least, of all of its size [size, hidden].
+
+    Uncentred, since MaxSim compares the vectors as they are.
+
+    Args:
+        products: sum of the outer products of the vectors with themselves [hidden, hidden].
+        size: dimensions to keep, ``hidden`` at most.
+    """
+    return torch.linalg.eigh(products).eigenvectors[:, -size:].flip(1).T.contiguous()
+
+
 def build_late_head(module: Module | None, hidden: int) -> LateHead:
     """The head of a late ranking module; the bare one where there is none.
 
