@@ -158,3 +158,9 @@ def test_resolved_leaves_stay(tiny_base: Base) -> None:
     leaf = Leaf("ky", module)
     assert leaf.resolve(resolver()) is leaf
     assert modules_of((leaf + parse("rank")).resolve(resolver()))[0] is module
+
+
+@pytest.mark.parametrize("language", ["yo", "bho"])
+def test_languages_of_which_only_the_code_is_known_get_a_stand_in(language: str) -> None:
+    found = parse("split(query,document)+rank").resolve(resolver(language, "en"))
+    assert str(found) == f"split({language}~en,en)+rank"
