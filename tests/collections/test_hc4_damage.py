@@ -117,7 +117,7 @@ def changed(**fields: Any) -> str:  # noqa: ANN401 - any JSON value
         (changed(topics={}), "expected one topic of HC4 a line"),
         (changed(topics=["x"]), "topic '101': expected versions of it with texts lang, source, topic_title, topic_description"),
         (changed(topics=[{"lang": "eng", "source": "original", "topic_title": "x"}]), "expected versions of it"),
-        (changed(languages_with_qrels=["xyz"]), "unknown language 'xyz'"),
+        (changed(languages_with_qrels=["x1"]), "unknown language 'x1'"),
         (changed(topic_id="1 2"), "topic_id '1 2' is empty or holds white space"),
         (changed(topic_id="103"), "topic_id '103' stands twice"),
     ],

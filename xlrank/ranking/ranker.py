@@ -17,6 +17,7 @@ from xlrank.composition.resolve import StandInRule, resolver
 from xlrank.composition.rules import check_sides
 from xlrank.composition.sides import is_late
 from xlrank.errors import XlrankError
+from xlrank.languages import ALIASES
 from xlrank.modules import Module
 from xlrank.precision import Precision, resolve_precision
 from xlrank.progress import Progress, told
@@ -292,7 +293,7 @@ class Ranker:
         composition = self.composition_for(languages)
         if not candidates:
             return merge(run, candidates, np.empty(0, np.float32), str(composition)).noted(*left_out)
-        asked = [(spelled(clean(queries[topic]), query_language or ""), document) for topic, document in candidates]
+        asked = [(_as_compared(queries[topic], query_language or ""), document) for topic, document in candidates]
         with told(progress, str(composition)) as report:
             scores, blanks, notes = self.interaction.score_candidates(asked, documents, composition, journal, report)
         names = [f"topic {topic!r}" for topic, _ in candidates], [f"document {document!r}" for _, document in candidates]
@@ -317,6 +318,12 @@ def _spelled(pairs: Sequence[Pair], languages: Languages | Sequence[Languages] |
         return list(pairs)
     each = [languages] * len(pairs) if isinstance(languages[0], str) else languages
     return [
-        (spelled(clean(query), one), spelled(clean(document), other))
+        (_as_compared(query, one), _as_compared(document, other))
         for (query, document), (one, other) in zip(pairs, cast("Sequence[Languages]", each), strict=True)
     ]
+
+
+def _as_compared(text: str, language: str) -> str:
+    """A text normalised, in the letters of its language, a code or a name; a module's name may also be no language at all."""
+    code = language.strip().lower()
+    return spelled(clean(text), ALIASES.get(code, code))
