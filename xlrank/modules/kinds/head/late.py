@@ -144,7 +144,8 @@ def principal_directions(products: Tensor, size: int) -> Tensor:
         products: sum of the outer products of the vectors with themselves [hidden, hidden].
         size: dimensions to keep, ``hidden`` at most.
     """
-    return torch.linalg.eigh(products).eigenvectors[:, -size:].flip(1).T.contiguous()
+    directions: Tensor = torch.linalg.eigh(products).eigenvectors
+    return directions[:, -size:].flip(1).T.contiguous()
 
 
 def build_late_head(module: Module | None, hidden: int) -> LateHead:
