@@ -94,12 +94,12 @@ def test_other_query_languages_take_the_documents_from_the_store(
     assert made() == 0
 
 
-def test_what_ranks_last_is_noted(plan: Options, out: Path) -> None:
+def test_what_is_never_found_is_noted(plan: Options, out: Path) -> None:
     with (folder_of(plan) / "documents.en.jsonl").open("a", encoding="utf-8") as stream:
         stream.write('{"doc_id": "d7", "title": "", "text": "\\u200d"}\n')
     for _ in range(2):  # made, and taken from its file
-        notes = run(plan, out, systems=["late"], depth=7)["notes"]
-        assert notes == [f"{plan['collection']} ky-en: late interaction: 3 candidates with a text without content rank last"]
+        notes = run(plan, out, systems=["dense", "late"], depth=7)["notes"]
+        assert notes == [f"{plan['collection']} ky-en: document 'd7' has no text and is never found"]
 
 
 @pytest.mark.parametrize("changed", ["ky", "en", "rank"])

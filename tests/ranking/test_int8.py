@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from tests.conftest import make_adapter, make_lora, make_ranking
@@ -27,8 +28,12 @@ def test_the_layers_that_close_a_block_stay_as_they_are(tiny_base: Base) -> None
     assert sum(isinstance(module, Int8Linear) for module in encoder.modules()) == len(before - kept)
 
 
+COARSE = 0.95 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 0.75
+"""Least correlation in eight bits: without AVX-512, torch's 8-bit products may overflow 16 bits and are cut."""
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize(("precision", "least"), [("bf16", 0.999), ("int8", 0.95)])
+@pytest.mark.parametrize(("precision", "least"), [("bf16", 0.999), ("int8", COARSE)])
 @pytest.mark.parametrize("composition", ["monobert", "split(mlm/ky,mlm/en)+cross"])
 def test_coarser_numbers_rank_alike(composition: str, precision: Precision, least: float) -> None:
     base, collection = Base(), Collection("mini/ky-en")

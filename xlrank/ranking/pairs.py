@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +71,12 @@ class PairEncoder:
 
     def __init__(self, base: Base, max_length: int | None = None) -> None:
         self.base = base
-        self.max_length = self.checked(base.max_length if max_length is None else max_length)
+        self._asked = None if max_length is None else self.checked(max_length)
+
+    @cached_property
+    def max_length(self) -> int:
+        """Word pieces a pair is cut to; looked up when needed, since what is tokenised elsewhere needs no tokenizer here."""
+        return self.checked(self.base.max_length) if self._asked is None else self._asked
 
     def checked(self, max_length: int) -> int:
         """The word pieces that pairs are cut to where so many are asked for.
