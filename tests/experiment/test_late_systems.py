@@ -222,7 +222,7 @@ def test_the_best_takes_its_parts_from_their_runs(plan: Options, out: Path, monk
     calls = count(monkeypatch, Late, "run")
     late, row = run(plan, out, systems=[f"late({SPLIT})", "best"])["rows"]
     assert len(calls) == 1
-    assert row["label"] == "late interaction and feedback, fused"
+    assert row["label"] == "feedback learned from late interaction"
     names = [f"rocchio({first}, dense({SPLIT}))", f"rm3({first}, bm25s(psq))", f"late({SPLIT})"]
     runs = {run.metadata["method"]: run for run in map(Run.read, (out / "runs" / "small").glob("*.trec"))}
     parts = [runs[name] for name in names]

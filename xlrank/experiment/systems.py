@@ -14,7 +14,7 @@ KNOWN: dict[str, dict[str, Any]] = {
     "first": {"label": "first stage", "retrieve": "first"},
     "late": {"label": "late interaction", "compose": "split(query,document)+rank"},
     "late-la": {"label": "late interaction, no language modules", "compose": "rank"},
-    "best": {"label": "late interaction and feedback, fused", "retrieve": "best"},
+    "best": {"label": "feedback learned from late interaction", "retrieve": "best"},
     "monobert": {"label": "monoBERT", "compose": "monobert"},
     "query": {"label": "RA + LA^Query", "compose": "query+cross"},
     "document": {"label": "RA + LA^Doc", "compose": "document+cross"},

@@ -254,6 +254,6 @@ ALIASES = {
     "psq": "bm25(psq)",
     "fusion": "wsum(dense, bm25(psq), weights=0.7:0.3)",
     "feedback": "wsum(rocchio(fusion), rm3(fusion), weights=0.7:0.3)",
-    "best": f"wsum(rocchio({_FOUND}, dense({_COMPOSED})), rm3({_FOUND}), late({_COMPOSED}), weights=0.4:0.3:0.3)",
+    "best": f"rocchio({_FOUND}, dense({_COMPOSED}), weight=2)",
 }
 """Short names of expressions."""
