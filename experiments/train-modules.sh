@@ -38,13 +38,12 @@ declare -A articles=(
   [so]=$data/headlines/masakhanews.so.jsonl.xz
   [sw]=$data/headlines/masakhanews.sw.jsonl.xz
 )
-for lang in ug so ky sw tr ru fi fa zh; do
+for lang in ug so ky sw tr fi fa zh; do
   case $lang in # the base knows some better than others: less to learn, and less of it to apply
     ky | ug | so | sw | tr) steps=240 scale=0.8 ;;
     zh) steps=160 scale=0.8 ;;
     fa) steps=160 scale=0.5 ;;
     fi) steps=100 scale=0.5 ;;
-    ru) steps=60 scale=0.5 ;;
   esac
   if [ -n "${articles[$lang]:-}" ]; then
     learns=(--objective align+ict+hold --documents "${articles[$lang]}")
