@@ -6,8 +6,13 @@ it does not answer, they are told to take what the cache holds.
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from time import monotonic
+from typing import Any
+
+from xlrank.errors import XlrankError
 
 TIMEOUT = 10.0
 """Seconds to wait for the Hub's answer."""
@@ -26,6 +31,26 @@ def offline_variable() -> str | None:
     if not constants.HF_HUB_OFFLINE:
         return None
     return next((name for name in VARIABLES if os.environ.get(name)), VARIABLES[0])
+
+
+@contextmanager
+def loading(what: str, name: str) -> Iterator[dict[str, Any]]:
+    """Options for loading a model in the block: from the cache alone, where the Hub cannot be asked.
+
+    Args:
+        what: the model, as the message calls it.
+        name: a Hub name or a folder.
+
+    Raises:
+        XlrankError: the Hub cannot be asked, and the cache lacks something.
+    """
+    cached = why_cached(name)
+    try:
+        yield {"local_files_only": True} if cached else {}
+    except Exception as error:  # every version of the libraries has errors of its own
+        if cached and is_absent(error):
+            raise XlrankError(f"{what} cannot be loaded: {cached}") from None
+        raise
 
 
 def why_cached(name: str) -> str:

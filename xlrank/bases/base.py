@@ -17,7 +17,7 @@ from xlrank.errors import XlrankError
 from xlrank.files import read_json
 from xlrank.lengths import stated_length
 from xlrank.progress import shown
-from xlrank.reach import is_absent, why_cached
+from xlrank.reach import loading
 
 if TYPE_CHECKING:
     import torch
@@ -310,15 +310,12 @@ def _load(loader: Any, name: str, revision: str | None, **options: Any) -> Any: 
 
 def _tried(name: str, action: Callable[..., Any]) -> Any:  # noqa: ANN401 - transformers' own types
     """Let transformers load something of a base, and turn its many errors into one line."""
-    cached = why_cached(name)
     try:
-        with shown(f"loading base {name}"), quiet_transformers():
-            return action(**({"local_files_only": True} if cached else {}))
+        with loading(f"base {name!r}", name) as options, shown(f"loading base {name}"), quiet_transformers():
+            return action(**options)
     except UnpicklingError:
         raise XlrankError(f"base {name!r}: its .bin file holds code or is damaged; it was not loaded") from None
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        if cached and is_absent(error):
-            raise XlrankError(f"base {name!r} cannot be loaded: {cached}") from None
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise XlrankError(
             f"base {name!r} cannot be loaded: {first} (give {EMBEDDED!r}, a Hub name, or a folder with config.json)"

@@ -16,7 +16,7 @@ from xlrank.bases.prompts import Side
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, torch_dtype
 from xlrank.progress import Progress
-from xlrank.reach import is_absent, why_cached
+from xlrank.reach import loading
 from xlrank.retrieval.dense.encoders import Similarity, Vectors, check_length, resolved
 from xlrank.text import clean
 
@@ -123,14 +123,12 @@ class SentenceEncoder:
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         options = {"model_kwargs": {"dtype": torch_dtype(resolved(self.precision))}, "trust_remote_code": False}
-        cached = why_cached(self.model)
-        options |= {"local_files_only": True} if cached else {}
         try:
-            with quiet_transformers():
-                model = SentenceTransformer(self.model, device=device, revision=self.revision, **options)
+            with loading(f"sentence-transformers model {self.model!r}", self.model) as more, quiet_transformers():
+                model = SentenceTransformer(self.model, device=device, revision=self.revision, **options, **more)
+        except XlrankError:
+            raise
         except Exception as error:  # a wrong name, no connection, damaged files: every version has errors of its own for them
-            if cached and is_absent(error):
-                raise XlrankError(f"sentence-transformers model {self.model!r} cannot be loaded: {cached}") from None
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise XlrankError(
                 f"sentence-transformers model {self.model!r} cannot be loaded: {reason} (give a name on the Hub, or a folder "

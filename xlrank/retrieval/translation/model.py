@@ -16,7 +16,7 @@ from xlrank.files import content_key, file_record
 from xlrank.languages import language_code
 from xlrank.precision import Precision, resolve_precision, torch_dtype
 from xlrank.progress import Progress, shown
-from xlrank.reach import is_absent, why_cached
+from xlrank.reach import loading
 from xlrank.retrieval.translation.codes import Codes, language_codes
 from xlrank.retrieval.translation.store import TranslationStore
 from xlrank.text import clean
@@ -168,20 +168,21 @@ class ModelTranslator:
 
         import transformers
 
-        cached = why_cached(self.model)
-        options |= {"local_files_only": True} if cached else {}
         try:
-            with shown(f"loading translation model {self.model}"), quiet_transformers(), warnings.catch_warnings():
+            with (
+                loading(f"translation model {self.model!r}", self.model) as more,
+                shown(f"loading translation model {self.model}"),
+                quiet_transformers(),
+                warnings.catch_warnings(),
+            ):
                 warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
                 made = getattr(transformers, loader)
-                return made.from_pretrained(self.model, revision=self.revision, trust_remote_code=False, **options)
+                return made.from_pretrained(self.model, revision=self.revision, trust_remote_code=False, **options, **more)
         except UnpicklingError:
             raise XlrankError(
                 f"translation model {self.model!r}: its .bin file holds code or is damaged; it was not loaded"
             ) from None
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, AssertionError) as error:
-            if cached and is_absent(error):
-                raise XlrankError(f"translation model {self.model!r} cannot be loaded: {cached}") from None
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise XlrankError(
                 f"translation model {self.model!r} cannot be loaded: {first} (give the Hub name or the folder of a "
