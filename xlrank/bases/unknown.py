@@ -4,6 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from xlrank.bases.prompts import Side
+
 if TYPE_CHECKING:
     from xlrank.bases.base import Base
 
@@ -25,6 +27,11 @@ class UnknownPieces:
         self.base, self.what, self.each = base, what, each
         self._warned: set[str] = set()
         self._seen = self._unknown = 0
+
+    @classmethod
+    def of_side(cls, base: "Base", side: Side) -> "UnknownPieces":
+        """For the texts of one side: queries are judged each, documents together."""
+        return cls(base, "queries" if side == "query" else "documents", each=side == "query")
 
     def look(self, pieces: Mapping[str, Sequence[int]], beside: int = 0) -> None:
         """Count the word pieces of these texts, and warn.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from xlrank.bases.prompts import SIDES
 from xlrank.composition.expression import Composition, Leaf, Plain, Resolver, StandIn
 from xlrank.composition.functions import Average
 from xlrank.errors import XlrankError
@@ -19,7 +20,6 @@ SHORT = {"rank": "ranking/en", "cross": "ranking/cross-en", "monobert": "ranking
 PIVOT = "en"
 """The language that the shipped language modules were aligned with. It has none of its own: the plain base is its module."""
 LANGUAGE = "language/"
-SIDES = ("query", "document")
 
 StandInRule = Literal["nearest", "average"]
 STAND_INS: dict[StandInRule, str] = {

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from xlrank.bases import Base, UnknownPieces
+from xlrank.bases.prompts import SIDES
 from xlrank.collections.documents import Documents
 from xlrank.composition import Composition
 from xlrank.composition.model import Output, pooler_of
@@ -42,7 +43,7 @@ class CrossEncoder:
         self.base, self.max_length = base, max_length
         self.pairs = PairEncoder(base, max_length)
         self.shared = SharedEncoder(base, precision, reference=reference, also=self.head_source)
-        self._queries, self._documents = UnknownPieces(base, "queries", each=True), UnknownPieces(base, "documents")
+        self._queries, self._documents = (UnknownPieces.of_side(base, side) for side in SIDES)
         self._head: RankingHead | None = None
         self._source: Module | None = None
         self._of: tuple[Composition, ...] = ()

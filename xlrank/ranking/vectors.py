@@ -94,7 +94,7 @@ class TextVectors:
     def __init__(self, base: Base, side: Side, precision: ResolvedPrecision = "fp32", max_length: int | None = None) -> None:
         self.base, self.side, self.max_length = base, side, max_length
         self.shared = SharedEncoder(base, precision, also=late_module)
-        self._unknown = UnknownPieces(base, "queries" if side == "query" else "documents", each=side == "query")
+        self._unknown = UnknownPieces.of_side(base, side)
         self._heads = lru_cache(maxsize=8)(self._head)
         self._frames = lru_cache(maxsize=8)(lambda prompt, length: TextEncoder(base, prompt, length))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrank.bases import Base, LastStates, UnknownPieces
-from xlrank.bases.prompts import DOCUMENT_PROMPT, QUERY_PROMPT, Side
+from xlrank.bases.prompts import DOCUMENT_PROMPT, QUERY_PROMPT, SIDES, Side
 from xlrank.errors import XlrankError
 from xlrank.precision import Precision, ResolvedPrecision, resolve_precision
 from xlrank.progress import Progress
@@ -128,10 +128,7 @@ class MeanPooledEncoder:
 
     @cached_property
     def _unknown(self) -> dict[Side, UnknownPieces]:
-        return {
-            "query": UnknownPieces(self.base, "queries", each=True),
-            "document": UnknownPieces(self.base, "documents"),
-        }
+        return {side: UnknownPieces.of_side(self.base, side) for side in SIDES}
 
     @property
     def _length(self) -> int:
