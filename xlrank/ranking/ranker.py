@@ -1,7 +1,7 @@
 """The ranker: a base with a composition, which scores, ranks and re-orders documents for queries."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -172,23 +172,22 @@ class Ranker:
             XlrankError: languages are missing, or nothing in the composition scores relevance.
         """
         pairs = list(pairs)
-        names = [f"the document of pair {number}" for number in range(len(pairs))]
-        return self._scored(pairs, names, languages, journal, progress)
+        return self._scored(pairs, lambda number: f"the document of pair {number}", languages, journal, progress)
 
     def _scored(
         self,
         pairs: Sequence[Pair],
-        names: Sequence[str],
+        name: Callable[[int], str],
         languages: Languages | Sequence[Languages] | None,
         journal: Journal | None = None,
         progress: Progress | None = None,
     ) -> NDArray[np.float32]:
-        """See :meth:`score`; ``names`` are what warnings call the documents."""
+        """See :meth:`score`; ``name`` gives what warnings call the document of a pair."""
         if not pairs:
             return np.empty(0, np.float32)
         compositions = self._compositions(languages, len(pairs))
         scores, blanks, notes = self.interaction.score(_spelled(pairs, languages), compositions, journal, progress)
-        for note in [*notes_of(blanks, [f"the query {query!r}" for query, _ in pairs], names), *notes]:
+        for note in [*notes_of(blanks, lambda number: f"the query {pairs[number][0]!r}", name), *notes]:
             LOG.warning("%s", note)
         return scores
 
@@ -219,8 +218,8 @@ class Ranker:
             languages: as for :meth:`score`; one pair of languages for each document where they differ.
         """
         records = [Document(str(i), d) if isinstance(d, str) else d for i, d in enumerate(documents)]
-        names = [f"document {document.id!r}" for document in records]
-        scores = self._scored([(query, document.full_text) for document in records], names, languages)
+        pairs = [(query, document.full_text) for document in records]
+        scores = self._scored(pairs, lambda number: f"document {records[number].id!r}", languages)
         order = sorted(range(len(records)), key=lambda i: (-scores[i], records[i].id))[:top_k]
         return [Hit(records[i], float(scores[i]), rank) for rank, i in enumerate(order, 1)]
 
@@ -296,8 +295,8 @@ class Ranker:
         asked = [(_as_compared(queries[topic], query_language or ""), document) for topic, document in candidates]
         with told(progress, str(composition)) as report:
             scores, blanks, notes = self.interaction.score_candidates(asked, documents, composition, journal, report)
-        names = [f"topic {topic!r}" for topic, _ in candidates], [f"document {document!r}" for _, document in candidates]
-        return merge(run, candidates, scores, str(composition)).noted(*left_out, *notes_of(blanks, *names), *notes)
+        empty = notes_of(blanks, lambda i: f"topic {candidates[i][0]!r}", lambda i: f"document {candidates[i][1]!r}")
+        return merge(run, candidates, scores, str(composition)).noted(*left_out, *empty, *notes)
 
 
 def merge(run: Run, candidates: Sequence[tuple[str, str]], scores: NDArray[np.float32], name: str) -> Run:

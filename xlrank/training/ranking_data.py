@@ -1,6 +1,6 @@
 """What a ranking module learns from: one source, or several with their shares, opened, drawn from and recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -74,14 +74,14 @@ class Feed:
     batched: bool = False
     files: tuple[Path, ...] = ()
 
-    def sample(self, batches: int, batch: int) -> list[Any]:
-        """About so many batches of training examples, from all over the data as far as their size is known."""
+    def sample(self, batches: int, batch: int) -> Iterator[Any]:
+        """About so many batches of training examples, drawn when asked for, from all over the data if their size is known."""
         wanted = batches if self.batched else batches * batch
         if hasattr(self.train, "__len__"):
             chosen = [self.train[place] for place in range(0, len(self.train), max(1, len(self.train) // wanted))]
         else:
             chosen = list(islice(self.train, wanted))
-        return chosen if self.batched else [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
+        yield from chosen if self.batched else (chosen[start : start + batch] for start in range(0, len(chosen), batch))
 
 
 def feed(
