@@ -245,7 +245,7 @@ def test_a_damaged_run_is_made_anew(plan: Options, out: Path) -> None:
 
 
 def test_a_run_with_its_metadata_at_its_head_is_used_again(plan: Options, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one whose text is no longer that of its metadata is made anew."""
+    """And one whose text is no longer that of its metadata is made again."""
     small = plan | dict(languages=("ky",), systems=("dense",))
     before = run(small, out)["rows"][0]
     path = out / before["run"]

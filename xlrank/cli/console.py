@@ -74,10 +74,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def print_notes(notes: object, *, err: bool = False) -> None:
-    """Print notes, a line each: those of a run's metadata, whoever wrote them, or of an evaluation."""
+def print_notes(notes: object, *, of: str = "", err: bool = False) -> None:
+    """Print notes, a line each: those of a run's metadata, whoever wrote them, or of an evaluation; ``of`` what."""
     for note in notes if isinstance(notes, list | tuple) else [notes] if notes else []:
-        typer.echo(f"note: {note}", err=err)
+        typer.echo(f"note: {f'{of}: ' if of else ''}{note}", err=err)
 
 
 def module_names(options: list[str] | None) -> dict[str, str]:

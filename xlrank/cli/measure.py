@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -11,6 +11,16 @@ from xlrank.cli.console import WithoutRelevantOption, print_notes, print_table
 if TYPE_CHECKING:
     from xlrank.collections.reading import Qrels
     from xlrank.evaluation import Comparison, Evaluation, Tests
+
+
+class _Measured(NamedTuple):
+    """What is printed of runs, each by its name: values, tests, how topics were treated, and whether every topic is shown."""
+
+    found: "Mapping[str, Evaluation]"
+    compared: "Mapping[str, Comparison | None]"
+    tests: "Tests"
+    settings: Mapping[str, str]
+    per_topic: bool
 
 
 def evaluate(
@@ -53,13 +63,9 @@ def evaluate(
         {name: each[metrics[0]] for name, each in found.items()}, tests, topics="shared" if missing == "skip" else "same"
     )
     for name in names:
-        notes = runs[name].metadata.get(NOTES, [])
-        for note in [*(notes if isinstance(notes, list) else [notes]), *found[name].notes]:
-            print_notes([f"{name}: {note}"], err=as_json)
-    if as_json:
-        _print_json(found, compared, tests, settings, per_topic)
-    else:
-        _print_tables(found, compared, tests, settings, per_topic)
+        for notes in (runs[name].metadata.get(NOTES), found[name].notes):
+            print_notes(notes, of=name, err=as_json)
+    (_print_json if as_json else _print_tables)(_Measured(found, compared, tests, settings, per_topic))
 
 
 def _judgements(collection: str | None, documents: str | None, qrels: Path | None) -> "Qrels":
@@ -75,16 +81,11 @@ def _judgements(collection: str | None, documents: str | None, qrels: Path | Non
     return read_qrels(qrels)
 
 
-def _print_tables(
-    found: "Mapping[str, Evaluation]",
-    compared: "Mapping[str, Comparison | None]",
-    tests: "Tests",
-    settings: Mapping[str, str],
-    per_topic: bool,
-) -> None:
+def _print_tables(measured: _Measured) -> None:
     from xlrank.evaluation.metrics import metric_label
     from xlrank.report.figures import number
 
+    found, compared, tests, settings, per_topic = measured
     metrics = list(next(iter(found.values())))
     labels = [metric_label(metric) for metric in metrics]
     if per_topic:
@@ -117,17 +118,12 @@ def _against(test: "Comparison | None") -> Sequence[str]:
     return [signed(test.difference), p_value(test.p_corrected), effect(test.effect), f"{test.wins}/{test.losses}/{test.ties}"]
 
 
-def _print_json(
-    found: "Mapping[str, Evaluation]",
-    compared: "Mapping[str, Comparison | None]",
-    tests: "Tests",
-    settings: Mapping[str, str],
-    per_topic: bool,
-) -> None:
+def _print_json(measured: _Measured) -> None:
     """One object, named as in ``results.json``; p-values that do not exist are null."""
     import json
     from dataclasses import asdict
 
+    found, compared, tests, settings, per_topic = measured
     runs = []
     for name, each in found.items():
         comparison = compared[name]

@@ -1,7 +1,6 @@
 """The stages one by one: ``index``, ``search``, ``translate``, ``fuse``, ``rerank``."""
 
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -96,9 +95,11 @@ def search(
 
 def _print_hits(hits: "Sequence[tuple[str, float]]", documents: "Documents") -> None:
     """Show documents with their scores, best first."""
+    from xlrank.text import shortened
+
     texts = documents.fetch(id_ for id_, _ in hits)
     rows = [
-        [str(rank), f"{score:.4f}", id_, shorten(texts[id_].title or texts[id_].text, BEGINNING, placeholder=" …")]
+        [str(rank), f"{score:.4f}", id_, shortened(texts[id_].title or texts[id_].text, BEGINNING)]
         for rank, (id_, score) in enumerate(hits, 1)
     ]
     if rows:

@@ -111,10 +111,7 @@ def mine(
     Raises:
         XlrankError: a file is malformed, or there is too little to mine that many negatives from.
     """
-    if not 0 <= sentence_share <= 1:
-        raise XlrankError(f"train pairs: a share of {sentence_share:g} sentences; expected a number from 0 to 1 (--sentences)")
-    if limit < 1:
-        raise XlrankError(f"train pairs: a limit of {limit} groups; expected 1 or more (--limit)")
+    _check_amounts(limit, sentence_share)
     with progress("reading paragraphs"):
         documents = [document for document in read_documents(paragraphs) if document.text]
     wanted = Negatives(negatives, hard, ranks)
@@ -132,10 +129,21 @@ def mine(
     else:
         ranking = _bm25(queries, documents, language, ranks[1], progress)
     with progress("mining groups") as told:
-        for number, ((query, answer, positive), near) in enumerate(zip(asked, ranking, strict=True), 1):
-            chosen = wanted.draw(near, answer, len(documents), rng)
+        for number, (question, near) in enumerate(zip(asked, ranking, strict=True), 1):
             told(number, len(asked))
-            yield {"query": query, "positive": positive, "negatives": [documents[i].text for i in chosen]}
+            yield _group(question, wanted.draw(near, question[1], len(documents), rng), documents)
+
+
+def _group(question: Question, negatives: Sequence[int], documents: Sequence[Document]) -> dict[str, Any]:
+    query, _, positive = question
+    return {"query": query, "positive": positive, "negatives": [documents[i].text for i in negatives]}
+
+
+def _check_amounts(limit: int, share: float) -> None:
+    if not 0 <= share <= 1:
+        raise XlrankError(f"train pairs: a share of {share:g} sentences; expected a number from 0 to 1 (--sentences)")
+    if limit < 1:
+        raise XlrankError(f"train pairs: a limit of {limit} groups; expected 1 or more (--limit)")
 
 
 def _asked(path: Path, documents: Sequence[Document], limit: int, share: float, rng: random.Random) -> list[Question]:
